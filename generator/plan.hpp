@@ -1,0 +1,65 @@
+// Plan: an ordered list of kernel launches and one workspace size, for a Problem, a Config and an architecture. Pure
+// data: nothing here compiles, loads or launches.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "generator/architecture.hpp"
+#include "osdn/config.hpp"
+#include "osdn/error.hpp"
+#include "osdn/problem.hpp"
+#include "osdn/shape.hpp"
+
+namespace osdn::generator {
+
+/// A file that a kernel's #include finds: its name as included, and its text (static storage).
+struct Header {
+  std::string_view name;
+  std::string_view text;
+};
+
+/// One kernel of a plan: what to compile and how to launch it.
+struct KernelPlan {
+  std::string phase;            ///< "preconditioner", "delta_rule"
+  std::string entry;            ///< extern "C" name of the __global__ function
+  std::string source;           ///< prologue of constants + one include + one instantiation
+  std::vector<Header> headers;  ///< the include closure, sorted by name
+  int threads = 0;              ///< per CTA
+  std::size_t dynamic_shared = 0;
+  int ctas_per_head = 1;  ///< grid.x = sequences · value heads · ctas_per_head
+};
+
+struct Plan {
+  Problem problem;  ///< canonical
+  Config config;
+  Architecture architecture;
+  std::vector<KernelPlan> kernels;  ///< in launch order
+
+  /// Where the preconditioner phase leaves what the delta rule phase reads.
+  struct Workspace {
+    std::size_t gain_offset = 0;
+    std::size_t d_chunks_offset = 0;
+    std::size_t bytes = 0;  ///< 0 without a preconditioner
+  };
+  [[nodiscard]] Workspace workspace(const Shape& shape) const;
+};
+
+/// Checks problem and config against the architecture and renders the kernels.
+/// Errors: invalid_argument, unsupported, constraint (the constraint that is broken, asked and available).
+expected<Plan> plan(const Problem& problem, const Config& config, const Architecture& architecture);
+
+/// The configuration taken when nobody says otherwise: legal for every legal problem on every supported architecture.
+expected<Config> default_config(const Problem& problem, const Architecture& architecture);
+
+/// Every configuration of the space for this problem, legal ones and refused ones with their reason.
+struct Candidate {
+  Config config;
+  std::string refusal;  ///< empty: legal
+};
+expected<std::vector<Candidate>> configuration_space(const Problem& problem, const Architecture& architecture);
+
+}  // namespace osdn::generator

@@ -1,0 +1,40 @@
+// Config: the tunable numbers. Any legal Config of a Problem computes the same thing; only time and rounding differ.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "osdn/error.hpp"
+
+namespace osdn {
+
+/// How the preconditioner phase finds the hypergradient gates z_t.
+enum class PreconditionerAlgorithm {
+  serial,    ///< token by token: one cross-lane reduction per token
+  parallel,  ///< 16 tokens at a time: a unit lower triangular solve, then a replay with the clip, repeated until exact
+};
+
+/// How (I + L)^{-1} of a chunk is formed.
+enum class InverseAlgorithm {
+  substitution,  ///< row by row over the whole chunk, in fp32
+  blocked,       ///< 16×16 diagonal blocks in fp32, merged on tensor cores in 3×TF32
+};
+
+struct Config {
+  int chunk = 64;       ///< tokens per chunk: 16, 32, 64, 128
+  int warps = 4;        ///< warps of a CTA of the delta rule phase: 1, 2, 4, 8, 16
+  int stages = 1;       ///< buffers of q, k, v tiles in shared memory: 1, 2, 3
+  int value_split = 1;  ///< CTAs that share one head's value columns; divides V/16
+  PreconditionerAlgorithm preconditioner = PreconditionerAlgorithm::parallel;
+  int preconditioner_warps = 4;  ///< warps of a CTA of the preconditioner phase: 1, 2, 4, 8
+  InverseAlgorithm inverse = InverseAlgorithm::blocked;
+
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+/// Text: `chunk=64,warps=4,stages=1,value_split=1,preconditioner=parallel,preconditioner_warps=4,inverse=blocked`.
+/// parse_config starts from `defaults`, so a text may name only what differs.
+[[nodiscard]] std::string to_string(const Config& config);
+expected<Config> parse_config(std::string_view text, const Config& defaults = {});
+
+}  // namespace osdn

@@ -1,0 +1,150 @@
+// Engine: owns a device, the compile cache and the compiled kernels. Thread-safe; no hidden globals.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "osdn/arguments.hpp"
+#include "osdn/config.hpp"
+#include "osdn/error.hpp"
+#include "osdn/problem.hpp"
+
+namespace osdn {
+
+/// A CUstream; nullptr is the legacy default stream.
+using Stream = void*;
+
+/// What the Engine runs on.
+struct DeviceDescription {
+  std::string name;
+  bool emulated = false;  ///< a software device: results are real, times are not
+  int ordinal = 0;
+  int arch = 0;  ///< compute capability as one number: 80, 90, 120 …
+  int multiprocessors = 0;
+  std::size_t shared_per_block = 0;  ///< bytes a CTA may have, opt-in included
+  std::size_t memory_bytes = 0;
+  int driver_version = 0;      ///< as cuDriverGetVersion says: 12040 is 12.4
+  std::string driver_library;  ///< path or soname that was loaded
+  int nvrtc_version = 0;       ///< same encoding; 0 when none could be loaded
+  std::string nvrtc_library;
+};
+
+/// What one kernel of a prepared operation is and cost.
+struct KernelReport {
+  std::string name;       ///< entry name
+  std::string phase;      ///< "preconditioner", "delta_rule"
+  std::string arch;       ///< what it was compiled for: "sm_80", "sm_90a", "compute_80"
+  std::string source;     ///< "memory", "disk" or "compiled": where this prepare found it
+  double compile_ms = 0;  ///< NVRTC's time when it was compiled (also for a kernel found in a cache)
+  int threads = 0;
+  int registers = 0;            ///< per thread; 0 where unknown (PTX only)
+  std::size_t spill_bytes = 0;  ///< spill stores and loads per thread
+  std::size_t stack_bytes = 0;
+  std::size_t static_shared_bytes = 0;
+  std::size_t dynamic_shared_bytes = 0;
+  std::size_t image_bytes = 0;
+};
+
+/// Counters of the compile cache since the Engine was made.
+struct CacheStatistics {
+  std::uint64_t memory_hits = 0;
+  std::uint64_t disk_hits = 0;
+  std::uint64_t misses = 0;    ///< compilations
+  std::uint64_t rejected = 0;  ///< entries found corrupt, truncated or of another key
+  std::uint64_t write_failures = 0;
+};
+
+enum class LogLevel { debug, info, warning };
+using LogCallback = std::function<void(LogLevel, std::string_view)>;
+
+struct EngineOptions {
+  int device = 0;
+  /// Path or soname of the CUDA driver; empty: OSDN_CUDA_LIBRARY, then libcuda.so.1. Name libosdn_emulator.so to run
+  /// without a GPU: an Engine never falls back to it by itself.
+  std::string driver_library;
+  /// Path or soname of NVRTC; empty: OSDN_NVRTC_LIBRARY, then the usual places.
+  std::string nvrtc_library;
+  /// Empty: $OSDN_CACHE_DIR, else $XDG_CACHE_HOME/osdn, else ~/.cache/osdn.
+  std::string cache_directory;
+  bool disk_cache = true;
+  /// Check pointers, ranges and cu_seqlens at every launch (copies cu_seqlens back, synchronises): for tests and
+  /// debugging.
+  bool validate = false;
+  /// Threads that compile the kernels of a plan at the same time; 0: one per core.
+  int compile_threads = 0;
+  /// Where warnings go; empty: stderr, warnings only.
+  LogCallback log;
+};
+
+class EngineState;
+class PreparedState;
+
+/// Device memory that frees itself; for examples, tests and the program. Hosts with their own memory need none of it.
+class DeviceBuffer {
+ public:
+  DeviceBuffer() = default;
+  DeviceBuffer(std::shared_ptr<EngineState> engine, DevicePointer address, std::size_t bytes);
+  ~DeviceBuffer();
+  DeviceBuffer(DeviceBuffer&& other) noexcept;
+  DeviceBuffer& operator=(DeviceBuffer&& other) noexcept;
+
+  [[nodiscard]] DevicePointer address() const { return address_; }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  /// Copies bytes() bytes; returns when the copy is done.
+  expected<void> upload(const void* host) const;
+  expected<void> download(void* host) const;
+
+ private:
+  std::shared_ptr<EngineState> engine_;
+  DevicePointer address_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+/// An operation whose kernels are compiled and loaded. Cheap to copy; keeps what it needs of the Engine alive.
+class PreparedOperation {
+ public:
+  explicit PreparedOperation(std::shared_ptr<const PreparedState> state) : state_(std::move(state)) {}
+
+  [[nodiscard]] const Problem& problem() const;
+  [[nodiscard]] const Config& config() const;
+  [[nodiscard]] const std::vector<KernelReport>& kernels() const;
+
+  /// Bytes of workspace a launch at this shape needs (256-byte aligned, contents of no meaning before and after).
+  [[nodiscard]] std::size_t workspace_bytes(const Shape& shape) const;
+
+  /// Enqueues the forward pass. Only launches: no lock, allocation, environment look-up or synchronisation; legal
+  /// during graph capture. Errors: invalid_argument (sizes and pointers that are wrong on sight), driver.
+  expected<void> launch(const ForwardArguments& arguments, Stream stream = nullptr) const;
+
+ private:
+  std::shared_ptr<const PreparedState> state_;
+};
+
+class Engine {
+ public:
+  /// Loads the driver, finds the device. Errors: library_not_found, no_device, driver. A missing NVRTC is an error only
+  /// when something must be compiled.
+  static expected<Engine> create(const EngineOptions& options = {});
+
+  [[nodiscard]] const DeviceDescription& device() const;
+
+  /// Compiles (or finds in the cache) and loads the kernels of a problem. Without a Config the default for this device
+  /// is taken. Thread-safe; the same problem is compiled once, however many threads ask.
+  /// Errors: invalid_argument, unsupported, constraint, library_not_found, compile_failed, driver.
+  expected<PreparedOperation> prepare(const Problem& problem, const std::optional<Config>& config = {});
+
+  expected<DeviceBuffer> allocate(std::size_t bytes);
+  expected<void> synchronize(Stream stream = nullptr);
+  [[nodiscard]] CacheStatistics cache_statistics() const;
+
+ private:
+  explicit Engine(std::shared_ptr<EngineState> state) : state_(std::move(state)) {}
+  std::shared_ptr<EngineState> state_;
+};
+
+}  // namespace osdn
