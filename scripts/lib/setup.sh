@@ -1,0 +1,146 @@
+# shellcheck shell=bash
+# Sourced by scripts/demo and scripts/test: installs what is missing, configures and builds. Nothing here runs twice
+# for nothing: with everything in place it costs a few process starts.
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+build=$project/build
+
+# A root shell in a container or a service may come without HOME.
+: "${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"
+export HOME
+nvrtc_folder=${XDG_DATA_HOME:-$HOME/.local/share}/osdn/nvrtc
+
+say() { printf '== %s\n' "$*" >&2; }
+
+die() {
+  printf '\n' >&2
+  printf '%s\n' "$@" >&2
+  exit 1
+}
+
+# quietly COMMAND…: shows the command's output only if it fails, the end of it.
+quietly() {
+  local log
+  log=$(mktemp)
+  if "$@" >"$log" 2>&1 </dev/null; then
+    rm -f "$log"
+    return 0
+  fi
+  tail -n 30 "$log" >&2
+  rm -f "$log"
+  return 1
+}
+
+# What the build needs: a tool counts as present wherever it came from, a library when its Debian package is there.
+missing_packages() {
+  local libraries=(libfmt-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libgtest-dev)
+  [[ -n ${CXX:-} ]] || command -v c++ >/dev/null || echo g++
+  command -v cmake >/dev/null || echo cmake
+  command -v ninja >/dev/null || echo ninja-build
+  if command -v dpkg-query >/dev/null; then
+    local installed
+    installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "${libraries[@]}" 2>/dev/null | sed -n 's/^ii *//p')
+    local library
+    for library in "${libraries[@]}"; do
+      grep -qx "$library" <<<"$installed" || echo "$library"
+    done
+  fi
+  if [[ $1 == with_pip ]]; then
+    python3 -m pip --version >/dev/null 2>&1 || echo python3-pip
+    [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
+  fi
+}
+
+install_packages() {
+  (($# > 0)) || return 0
+  command -v apt-get >/dev/null ||
+    die "This system has no apt. Please install what Debian 12 calls: $*" "and run this script again."
+  ((EUID == 0)) ||
+    die "These Debian packages are missing, and only root can install them:" "" "  sudo apt-get install $*" "" \
+      "Then run this script again."
+  say "installing $*"
+  export DEBIAN_FRONTEND=noninteractive
+  local options=(-o DPkg::Lock::Timeout=300)
+  if ! { quietly apt-get "${options[@]}" update &&
+    quietly apt-get "${options[@]}" install --yes --no-install-recommends "$@"; }; then
+    die "apt could not install these packages (is the package mirror reachable?):" "" "  apt-get install $*" "" \
+      "Install them by hand and run this script again: with nothing missing it needs no network."
+  fi
+}
+
+# The major version of CUDA that the installed driver serves; nothing where there is no GPU.
+driver_major() {
+  command -v nvidia-smi >/dev/null || return 0
+  nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9]*\)\..*/\1/p' | head -n 1
+}
+
+# have_nvrtc [MAJOR]: whether an NVRTC from 12 on, and not newer than MAJOR, lies where the library looks.
+have_nvrtc() {
+  [[ -z ${OSDN_NVRTC_LIBRARY:-} ]] || return 0
+  local folders=() split
+  IFS=: read -r -a split <<<"${LD_LIBRARY_PATH:-}"
+  folders+=("$nvrtc_folder" "${split[@]}" /usr/local/cuda*/lib64 /usr/local/cuda*/targets/*/lib /usr/lib/*-linux-gnu)
+  local major folder
+  for ((major = 12; major <= ${1:-19}; ++major)); do
+    for folder in "${folders[@]}"; do
+      [[ -n $folder && -e $folder/libnvrtc.so.$major ]] && return 0
+    done
+  done
+  return 1
+}
+
+# Fetches the wheel with pip, which knows the network's package index, checks its hash, and keeps the two libraries
+# that the compiler consists of. The one that is opened by name is moved into place last.
+install_nvrtc() {
+  local major=13 work wheel
+  [[ -z ${1:-} ]] || (($1 >= 13)) || major=12
+  say "fetching NVRTC, CUDA's run-time compiler, into $nvrtc_folder"
+  mkdir -p "$nvrtc_folder"
+  work=$(mktemp -d "$nvrtc_folder/.incoming.XXXXXX")
+  # shellcheck disable=SC2064
+  trap "rm -rf $(printf %q "$work")" EXIT
+  wheel=$(sed -n 's/^\(nvidia[^ ]*\).*/\1/p' "$project/scripts/lib/nvrtc-$major.txt")
+  quietly python3 -m pip download --disable-pip-version-check --no-cache-dir --no-deps --only-binary=:all: \
+    --require-hashes --requirement "$project/scripts/lib/nvrtc-$major.txt" --dest "$work" ||
+    die "pip could not fetch the wheel $wheel (is the package index reachable?)." \
+      "Without a network: fetch it elsewhere with 'pip download --no-deps $wheel', unzip it, and copy" \
+      "libnvrtc.so.$major and libnvrtc-builtins.so.$major.* into $nvrtc_folder," \
+      "or set OSDN_NVRTC_LIBRARY to a libnvrtc.so.12 or later that is already there."
+  python3 -m zipfile --extract "$work"/*.whl "$work/wheel"
+  mv -f "$work"/wheel/nvidia/*/lib/libnvrtc-builtins.so.* "$nvrtc_folder/"
+  mv -f "$work"/wheel/*.dist-info/licenses/License.txt "$nvrtc_folder/License-$major.txt"
+  mv -f "$work"/wheel/nvidia/*/lib/libnvrtc.so."$major" "$nvrtc_folder/"
+  rm -rf "$work"
+  trap - EXIT
+}
+
+# Installs what is missing. Everything is named in one message, not one by one.
+setup() {
+  local driver packages=()
+  driver=$(driver_major)
+  if have_nvrtc "$driver"; then
+    mapfile -t packages < <(missing_packages without_pip)
+    install_packages "${packages[@]}"
+  else
+    mapfile -t packages < <(missing_packages with_pip)
+    install_packages "${packages[@]}"
+    install_nvrtc "$driver"
+  fi
+}
+
+# build [TARGET…]: configures when that has not been done for this folder, and builds with the release preset.
+build() {
+  mkdir -p "$build"
+  local lock
+  exec {lock}>"$build/.scripts.lock"
+  flock "$lock" # the two scripts may run at the same time
+  local configured_for
+  configured_for=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$build/CMakeCache.txt" 2>/dev/null || true)
+  if [[ ! -e $build/build.ninja || $configured_for != "$project" ]]; then
+    say "configuring"
+    (cd "$project" && quietly cmake --preset release --fresh) || die "cmake could not configure the project."
+  fi
+  say "building"
+  cmake --build "$build" ${1:+--target "$@"} >&2
+  exec {lock}>&-
+}
