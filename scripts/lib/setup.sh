@@ -39,7 +39,7 @@ missing_packages() {
   command -v ninja >/dev/null || echo ninja-build
   if command -v dpkg-query >/dev/null; then
     local installed
-    installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "${libraries[@]}" 2>/dev/null | sed -n 's/^ii *//p')
+    installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "${libraries[@]}" 2>/dev/null | sed -n 's/^ii *//p' || true)
     local library
     for library in "${libraries[@]}"; do
       grep -qx "$library" <<<"$installed" || echo "$library"
@@ -49,6 +49,7 @@ missing_packages() {
     python3 -m pip --version >/dev/null 2>&1 || echo python3-pip
     [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
   fi
+  return 0
 }
 
 install_packages() {
@@ -114,18 +115,15 @@ install_nvrtc() {
   trap - EXIT
 }
 
-# Installs what is missing. Everything is named in one message, not one by one.
+# Installs what is missing. Everything that apt must bring is named in one message, not one by one.
 setup() {
-  local driver packages=()
+  local driver missing pip=with_pip
   driver=$(driver_major)
-  if have_nvrtc "$driver"; then
-    mapfile -t packages < <(missing_packages without_pip)
-    install_packages "${packages[@]}"
-  else
-    mapfile -t packages < <(missing_packages with_pip)
-    install_packages "${packages[@]}"
-    install_nvrtc "$driver"
-  fi
+  if have_nvrtc "$driver"; then pip=without_pip; fi
+  missing=$(missing_packages $pip)
+  # shellcheck disable=SC2086
+  install_packages $missing
+  if [[ $pip == with_pip ]]; then install_nvrtc "$driver"; fi
 }
 
 # build [TARGET…]: configures when that has not been done for this folder, and builds with the release preset.
