@@ -62,10 +62,19 @@ install_packages() {
   say "installing $*"
   export DEBIAN_FRONTEND=noninteractive
   local options=(-o DPkg::Lock::Timeout=300)
+  # A certificate bundle that was put there by hand is replaced when its package arrives: pip shall still trust it.
+  local bundle=/etc/ssl/certs/ca-certificates.crt kept
+  kept=$(mktemp)
+  cp "$bundle" "$kept" 2>/dev/null || true
   if ! { quietly apt-get "${options[@]}" update &&
     quietly apt-get "${options[@]}" install --yes --no-install-recommends "$@"; }; then
     die "apt could not install these packages (is the package mirror reachable?):" "" "  apt-get install $*" "" \
       "Install them by hand and run this script again: with nothing missing it needs no network."
+  fi
+  if [[ -s $kept && ${PIP_CERT:-$bundle} == "$bundle" ]] && ! cmp -s "$kept" "$bundle"; then
+    export PIP_CERT=$kept
+  else
+    rm -f "$kept"
   fi
 }
 
