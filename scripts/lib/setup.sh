@@ -63,7 +63,7 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   local options=(-o DPkg::Lock::Timeout=300)
   # A certificate bundle that was put there by hand is replaced when its package arrives: pip shall still trust it.
-  local bundle=/etc/ssl/certs/ca-certificates.crt kept
+  local bundle=/etc/ssl/certs/ca-certificates.crt
   kept=$(mktemp)
   cp "$bundle" "$kept" 2>/dev/null || true
   if ! { quietly apt-get "${options[@]}" update &&
@@ -73,8 +73,6 @@ install_packages() {
   fi
   if [[ -s $kept && ${PIP_CERT:-$bundle} == "$bundle" ]] && ! cmp -s "$kept" "$bundle"; then
     export PIP_CERT=$kept
-  else
-    rm -f "$kept"
   fi
 }
 
@@ -126,13 +124,14 @@ install_nvrtc() {
 
 # Installs what is missing. Everything that apt must bring is named in one message, not one by one.
 setup() {
-  local driver missing pip=with_pip
+  local driver missing pip=with_pip kept=
   driver=$(driver_major)
   if have_nvrtc "$driver"; then pip=without_pip; fi
   missing=$(missing_packages $pip)
   # shellcheck disable=SC2086
   install_packages $missing
   if [[ $pip == with_pip ]]; then install_nvrtc "$driver"; fi
+  rm -f "$kept"
 }
 
 # build [TARGET…]: configures when that has not been done for this folder, and builds with the release preset.
