@@ -17,8 +17,8 @@ enum class IndexType { int32, int64 };
 /// All tensors are dense, row-major in the order given. K, V, the element type and the type of β are the Problem's.
 /// q, k, v and o must be 16-byte aligned, everything else aligned to its element.
 struct ForwardArguments {
-  Shape shape;
-  Hyperparameters hyperparameters;
+  Shape shape{};
+  Hyperparameters hyperparameters{};
 
   DevicePointer q = 0;              ///< [B,T,H,K] element type
   DevicePointer k = 0;              ///< [B,T,H,K] element type

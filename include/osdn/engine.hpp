@@ -66,11 +66,11 @@ struct EngineOptions {
   int device = 0;
   /// Path or soname of the CUDA driver; empty: OSDN_CUDA_LIBRARY, then libcuda.so.1. Name libosdn_emulator.so to run
   /// without a GPU: an Engine never falls back to it by itself.
-  std::string driver_library;
+  std::string driver_library{};
   /// Path or soname of NVRTC; empty: OSDN_NVRTC_LIBRARY, then the usual places.
-  std::string nvrtc_library;
+  std::string nvrtc_library{};
   /// Empty: $OSDN_CACHE_DIR, else $XDG_CACHE_HOME/osdn, else ~/.cache/osdn.
-  std::string cache_directory;
+  std::string cache_directory{};
   bool disk_cache = true;
   /// Check pointers, ranges and cu_seqlens at every launch (copies cu_seqlens back, synchronises): for tests and
   /// debugging.
@@ -78,7 +78,7 @@ struct EngineOptions {
   /// Threads that compile the kernels of a plan at the same time; 0: one per core.
   int compile_threads = 0;
   /// Where warnings go; empty: stderr, warnings only.
-  LogCallback log;
+  LogCallback log{};
 };
 
 class EngineState;

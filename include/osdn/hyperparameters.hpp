@@ -13,10 +13,10 @@ struct Hyperparameters {
   float eta = 0.003F;  ///< step of the hypergradient, ≥ 0
   float d_min = 0.5F;  ///< clip of d: 0 ≤ d_min ≤ d_max
   float d_max = 2.0F;
-  float norm_eps = 1e-6F;      ///< ε of Norm::max and Norm::add, > 0; unused with Norm::one
-  float anchor = 0.0F;         ///< ρ, what d forgets towards; may lie outside the clip
-  float log_gamma = 0.0F;      ///< log γ ≤ 0 of Apf::constant; unused otherwise
-  std::optional<float> scale;  ///< factor of o; K^{-1/2} when absent
+  float norm_eps = 1e-6F;        ///< ε of Norm::max and Norm::add, > 0; unused with Norm::one
+  float anchor = 0.0F;           ///< ρ, what d forgets towards; may lie outside the clip
+  float log_gamma = 0.0F;        ///< log γ ≤ 0 of Apf::constant; unused otherwise
+  std::optional<float> scale{};  ///< factor of o; K^{-1/2} when absent
 
   friend bool operator==(const Hyperparameters&, const Hyperparameters&) = default;
 };

@@ -82,16 +82,20 @@ driver_major() {
   nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9]*\)\..*/\1/p' | head -n 1
 }
 
-# have_nvrtc [MAJOR]: whether an NVRTC from 12 on, and not newer than MAJOR, lies where the library looks.
+# have_nvrtc [MAJOR]: whether an NVRTC from 12.4 on, of a major not above MAJOR, lies where the library looks. The
+# library looks in more places; what counts is that it looks in all of these.
 have_nvrtc() {
   [[ -z ${OSDN_NVRTC_LIBRARY:-} ]] || return 0
-  local folders=() split
+  local folders=("$nvrtc_folder") split builtins folder version
   IFS=: read -r -a split <<<"${LD_LIBRARY_PATH:-}"
-  folders+=("$nvrtc_folder" "${split[@]}" /usr/local/cuda*/lib64 /usr/local/cuda*/targets/*/lib /usr/lib/*-linux-gnu)
-  local major folder
-  for ((major = 12; major <= ${1:-19}; ++major)); do
-    for folder in "${folders[@]}"; do
-      [[ -n $folder && -e $folder/libnvrtc.so.$major ]] && return 0
+  folders+=("${split[@]}" "${CUDA_HOME:-}"/lib64 "${CUDA_PATH:-}"/lib64 /usr/local/cuda*/lib64)
+  folders+=("${VIRTUAL_ENV:-}"/lib/python3*/site-packages/nvidia/*/lib /usr/lib/*-linux-gnu)
+  for folder in "${folders[@]}"; do
+    for builtins in "$folder"/libnvrtc-builtins.so.*.*; do
+      version=${builtins##*/libnvrtc-builtins.so.}
+      [[ $version =~ ^([0-9]+)\.([0-9]+)$ && -e $folder/libnvrtc.so.${BASH_REMATCH[1]} ]] || continue
+      ((BASH_REMATCH[1] * 100 + BASH_REMATCH[2] >= 1204)) || continue
+      ((BASH_REMATCH[1] <= ${1:-99})) && return 0
     done
   done
   return 1
