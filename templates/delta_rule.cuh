@@ -1,0 +1,94 @@
+// The delta rule phase: one CTA per sequence, value head and block of value columns, chunk after chunk.
+//
+//   W = d ⊙ K          L = tril₋₁(Diag(β) K Wᵀ)      T = (I + L)⁻¹      P = tril(Q Wᵀ)
+//   Uᵀ = (Vᵀ − hᵀKᵀ) Diag(β) Tᵀ      Oᵀ = scale (hᵀQᵀ + Uᵀ Pᵀ)      hᵀ ← hᵀ + Uᵀ W
+//
+// Everything that involves the state is transposed: a warp owns 16 value columns and all key features of hᵀ in
+// registers, and each accumulator, rounded, is the A operand of the next product. With an in-kernel L2 norm the factors
+// r of q and k are applied to accumulators: K, Q and W stay as stored, L_ij gains r_i r_j, and U_j becomes r_j U_j.
+#pragma once
+
+#include "delta_rule_chunk.cuh"
+#include "device/tensor_fp32.cuh"
+#include "family.cuh"
+#include "inverse.cuh"
+#include "layout.cuh"
+#include "parameters.cuh"
+#include "sequence.cuh"
+
+namespace osdn {
+
+/// Loads hᵀ of this warp's value columns, or zeros.
+template <class Traits, int Features>
+inline void load_state(Block (&h)[Features], const float* state) {
+#pragma unroll
+  for (int f = 0; f < Features; ++f) {
+    for_each_element(h[f], [&](int column, int feature, float& x) {
+      x = state != nullptr ? state[static_cast<long long>(16 * f + feature) * Traits::V + column] : 0.0F;
+    });
+  }
+}
+
+template <class Traits, int Features>
+inline void store_state(Block (&h)[Features], float* state) {
+#pragma unroll
+  for (int f = 0; f < Features; ++f) {
+    for_each_element(h[f], [&](int column, int feature, float& x) {
+      state[static_cast<long long>(16 * f + feature) * Traits::V + column] = x;
+    });
+  }
+}
+
+template <class Traits>
+inline void delta_rule(const ForwardParameters& p) {
+  using Phase = DeltaRuleChunk<Traits>;
+  constexpr int tiles = Phase::block_v / 16;
+  constexpr int tiles_per_warp = (tiles + Traits::warps - 1) / Traits::warps;
+
+  const int split = blockIdx.x % Traits::value_split;
+  const int head = blockIdx.x / Traits::value_split % p.value_heads;
+  const long long n = blockIdx.x / Traits::value_split / p.value_heads;
+  const Sequence sequence = find_sequence<Traits::chunk>(p, n);
+  const long long state_offset = (n * p.value_heads + head) * Traits::K * Traits::V + split * Phase::block_v;
+
+  Block h[tiles_per_warp][Traits::K / 16];
+#pragma unroll
+  for (int i = 0; i < tiles_per_warp; ++i) {
+    const int tile = warp_id() + i * Traits::warps;
+    if (tile >= tiles) continue;
+    load_state<Traits>(h[i], p.initial_state != nullptr ? p.initial_state + state_offset + 16 * tile : nullptr);
+  }
+
+  Phase phase(p, sequence, head, split);
+  for (int ahead = 0; ahead < Traits::stages - 1; ++ahead) phase.load(ahead);
+  for (long long c = 0; c < sequence.chunks; ++c) {
+    phase.load(c + Traits::stages - 1);
+    phase.wait(c);
+    phase.make_rows();
+    phase.make_write_keys();
+    phase.make_products();
+    invert_unit_lower<Traits, Phase::t_stride>(phase.t);
+    phase.round_inverse();
+#pragma unroll
+    for (int i = 0; i < tiles_per_warp; ++i) {
+      const int tile = warp_id() + i * Traits::warps;
+      if (tile < tiles) phase.step(h[i], tile);
+    }
+    __syncthreads();  // before the next chunk takes the buffers
+  }
+
+#pragma unroll
+  for (int i = 0; i < tiles_per_warp; ++i) {
+    const int tile = warp_id() + i * Traits::warps;
+    if (tile < tiles && p.final_state != nullptr) store_state<Traits>(h[i], p.final_state + state_offset + 16 * tile);
+  }
+  if constexpr (Traits::precondition == Precondition::none) {  // nobody else would write the d that is asked for
+    if (p.final_d != nullptr && split == 0) {
+      for (int c = threadIdx.x; c < Traits::K; c += 32 * Traits::warps) {
+        p.final_d[(n * p.value_heads + head) * Traits::K + c] = 1.0F;
+      }
+    }
+  }
+}
+
+}  // namespace osdn

@@ -1,0 +1,333 @@
+// One chunk of the delta rule phase: its tiles in shared memory, the operands made from them, and the step of the
+// state.
+#pragma once
+
+#include "device/copy.cuh"
+#include "device/element.cuh"
+#include "device/tensor_fp32.cuh"
+#include "family.cuh"
+#include "layout.cuh"
+#include "parameters.cuh"
+#include "sequence.cuh"
+#include "write_scale.cuh"
+
+namespace osdn {
+
+template <class Traits>
+struct DeltaRuleChunk {
+  static constexpr int C = Traits::chunk;
+  static constexpr int K = Traits::K;
+  static constexpr int block_v = Traits::V / Traits::value_split;
+  static constexpr int threads = 32 * Traits::warps;
+  static constexpr int blocks = C / 16;
+  static constexpr bool preconditioned = Traits::precondition == Precondition::osdn;
+
+  using Type = Element<Traits::type>;
+  using Storage = typename Type::Storage;
+  using Product = Tensor<Traits::type, Traits::math>;
+
+  static constexpr DeltaRuleLayout layout =
+      delta_rule_layout(sizeof(Storage), K, block_v, C, Traits::stages, preconditioned);
+  static constexpr int k_stride = padded(K);
+  static constexpr int v_stride = padded(block_v);
+  static constexpr int p_stride = padded(C);
+  static constexpr int t_stride = layout.t_stride;
+  // (I + L)^{-1} as an operand lies where its fp32 form did, each row in the first bytes of its old row.
+  static constexpr int inverse_stride = t_stride * static_cast<int>(sizeof(float) / sizeof(Storage));
+
+  const ForwardParameters& p;
+  const Sequence sequence;
+  const int head;
+
+  const Storage* q_rows;
+  const Storage* k_rows;
+  const Storage* v_rows;
+  Storage* o_rows;
+
+  unsigned char* shared;
+  Storage* q;
+  Storage* k;
+  Storage* v;
+  Storage* w;
+  Storage* qw;  // P = tril(Q Wᵀ)
+  float* t;     // L, then (I + L)^{-1}
+  float* beta;
+  float* key_scale;
+  float* query_scale;
+  float* gain;
+  float* gamma;
+
+  long long chunk = 0;
+  int rows = 0;  // tokens of this chunk, C but for the last
+
+  DeltaRuleChunk(const ForwardParameters& parameters, const Sequence& s, int value_head, int split)
+      : p(parameters), sequence(s), head(value_head) {
+    extern __shared__ __align__(16) unsigned char shared_memory[];
+    shared = shared_memory;
+    w = at<Storage>(layout.w);
+    qw = at<Storage>(layout.p);
+    t = at<float>(layout.t);
+    beta = at<float>(layout.rows);
+    key_scale = beta + C;
+    query_scale = key_scale + C;
+    gain = query_scale + C;
+    gamma = gain + C;
+    const int key_head = head / (p.value_heads / p.key_heads);
+    const long long key_offset = (s.begin * p.key_heads + key_head) * K;
+    const long long value_offset = (s.begin * p.value_heads + head) * Traits::V + split * block_v;
+    q_rows = static_cast<const Storage*>(p.q) + key_offset;
+    k_rows = static_cast<const Storage*>(p.k) + key_offset;
+    v_rows = static_cast<const Storage*>(p.v) + value_offset;
+    o_rows = static_cast<Storage*>(p.o) + value_offset;
+  }
+
+  template <class T>
+  T* at(int offset) const {
+    return reinterpret_cast<T*>(shared + offset);
+  }
+  Storage* stage(int offset, int stride, long long c) const {
+    return at<Storage>(offset) + static_cast<int>(c % Traits::stages) * C * stride;
+  }
+  long long key_row() const { return static_cast<long long>(p.key_heads) * K; }
+  long long value_row() const { return static_cast<long long>(p.value_heads) * Traits::V; }
+  int rows_of(long long c) const {
+    const long long left = sequence.length - c * C;
+    return left < C ? static_cast<int>(left) : C;
+  }
+
+  /// Starts loading chunk c's tiles. Rows behind the sequence's end arrive as zeros.
+  void load(long long c) {
+    if (c < sequence.chunks) {
+      const int valid = rows_of(c);
+      const long long first = c * C;
+      copy_tile_async<C, K, k_stride, threads>(stage(layout.k, k_stride, c), k_rows + first * key_row(), key_row(),
+                                               valid);
+      copy_tile_async<C, K, k_stride, threads>(stage(layout.q, k_stride, c), q_rows + first * key_row(), key_row(),
+                                               valid);
+      copy_tile_async<C, block_v, v_stride, threads>(stage(layout.v, v_stride, c), v_rows + first * value_row(),
+                                                     value_row(), valid);
+    }
+    copy_async_commit();
+  }
+
+  /// Makes chunk c the current one, all of its tiles in place.
+  void wait(long long c) {
+    copy_async_wait<Traits::stages - 1>();
+    __syncthreads();
+    chunk = c;
+    rows = rows_of(c);
+    k = stage(layout.k, k_stride, c);
+    q = stage(layout.q, k_stride, c);
+    v = stage(layout.v, v_stride, c);
+    if constexpr (!preconditioned) w = k;
+  }
+
+  /// What each row has one of: β, norms, gain, γ. Rows behind the end get what leaves everything as it is.
+  void make_rows() {
+    const long long first = sequence.begin + chunk * C;
+    for (int i = threadIdx.x; i < C; i += threads) {
+      const bool valid = i < rows;
+      beta[i] = valid ? load_beta<Traits>(p, first + i, head) : 0.0F;
+      if constexpr (preconditioned) {
+        gain[i] = valid ? p.gain[head * all_tokens(p) + first + i] : 0.0F;
+        if constexpr (Forgetting<Traits>::active && !Forgetting<Traits>::per_channel) {
+          gamma[i] = valid ? Forgetting<Traits>::gamma(p, first + i, head) : 1.0F;
+        }
+      }
+    }
+    if constexpr (Traits::qk_l2norm) {
+      for (int i = warp_id(); i < C; i += Traits::warps) {
+        float key_sum = 0;
+        float query_sum = 0;
+        for (int c = lane_id(); c < K; c += 32) {
+          const float key = Type::to_float(k[i * k_stride + c]);
+          const float query = Type::to_float(q[i * k_stride + c]);
+          key_sum = fmaf(key, key, key_sum);
+          query_sum = fmaf(query, query, query_sum);
+        }
+        key_sum = warp_sum(key_sum);
+        query_sum = warp_sum(query_sum);
+        if (lane_id() == 0) {
+          key_scale[i] = l2_norm_scale<Traits>(key_sum);
+          query_scale[i] = l2_norm_scale<Traits>(query_sum);
+        }
+      }
+    }
+    __syncthreads();
+  }
+
+  float key_factor(int row) const { return Traits::qk_l2norm ? key_scale[row] : 1.0F; }
+  float query_factor(int row) const { return Traits::qk_l2norm ? query_scale[row] : 1.0F; }
+
+  /// W = d ⊙ K, by replaying d through the chunk: every feature for itself.
+  void make_write_keys() {
+    if constexpr (preconditioned) {
+      const long long number = head * all_chunks<C>(p) + sequence.first_chunk + chunk;
+      for (int c = threadIdx.x; c < K; c += threads) {
+        float d = p.d_chunks[number * K + c];
+        for (int i = 0; i < C; ++i) {
+          const float key = Type::to_float(k[i * k_stride + c]);
+          w[i * k_stride + c] = Type::from_float(i < rows ? d * key : 0.0F);
+          if (i < rows) {
+            const float normed = key * key_factor(i);
+            d = advance<Traits>(d, gamma_of(i, c), gain[i], normed * normed, p);
+          }
+        }
+      }
+      __syncthreads();
+    }
+  }
+
+  float gamma_of(int row, int feature) const {
+    if constexpr (Forgetting<Traits>::per_channel) {
+      return Forgetting<Traits>::gamma(p, sequence.begin + chunk * C + row, head, feature);
+    }
+    return Forgetting<Traits>::active ? gamma[row] : 1.0F;
+  }
+
+  /// L_ij = β_i ⟨k_i, w_j⟩ for j < i into t, P_ij = ⟨q_i, w_j⟩ for j ≤ i into qw: one 16×16 block a warp at a time.
+  void make_products() {
+    constexpr int lower = blocks * (blocks + 1) / 2;
+    for (int item = warp_id(); item < 2 * lower; item += Traits::warps) {
+      const bool is_p = item >= lower;
+      int i = 0;
+      int j = is_p ? item - lower : item;
+      while (j > i) j -= ++i;
+      const Storage* left = (is_p ? q : k) + 16 * i * k_stride;
+      Block sum = zero_block();
+#pragma unroll
+      for (int c = 0; c < K; c += 16) {
+        Product::multiply_add(sum, Product::template load_a<k_stride>(left + c),
+                              Product::template load_b_transposed<k_stride>(w + 16 * j * k_stride + c));
+      }
+      for_each_element(sum, [&](int row, int column, float& x) {
+        const int a = 16 * i + row;
+        const int b = 16 * j + column;
+        if (is_p) {
+          qw[a * p_stride + b] = Type::from_float(b <= a ? x : 0.0F);
+        } else {
+          t[a * t_stride + b] = b < a ? x * beta[a] * key_factor(a) * key_factor(b) : 0.0F;
+        }
+      });
+    }
+    __syncthreads();
+  }
+
+  /// Brings (I + L)^{-1} into the element type, in place: a warp takes a whole row into registers before writing it.
+  void round_inverse() {
+    if constexpr (sizeof(Storage) < sizeof(float)) {
+      for (int i = warp_id(); i < C; i += Traits::warps) {
+        const int end = (i / 16 + 1) * 16;
+        float x[(C + 31) / 32];
+#pragma unroll
+        for (int n = 0; n < (C + 31) / 32; ++n) {
+          const int j = lane_id() + 32 * n;
+          x[n] = j < end ? t[i * t_stride + j] : 0.0F;
+        }
+        __syncwarp();
+#pragma unroll
+        for (int n = 0; n < (C + 31) / 32; ++n) {
+          const int j = lane_id() + 32 * n;
+          if (j < end) inverse()[i * inverse_stride + j] = Type::from_float(x[n]);
+        }
+      }
+      __syncthreads();
+    }
+  }
+  Storage* inverse() const {
+    return reinterpret_cast<Storage*>(t);
+  }
+
+  /// The state's step for one warp's 16 value columns: reads h, writes o, updates h.
+  void step(Block (&h)[K / 16], int tile) {
+    typename Product::A state[K / 16];
+#pragma unroll
+    for (int f = 0; f < K / 16; ++f) state[f] = Product::round(h[f]);
+
+    typename Product::A x[blocks];  // Xᵀ = (Vᵀ − hᵀKᵀ) Diag(β)
+#pragma unroll
+    for (int j = 0; j < blocks; ++j) {
+      Block read = zero_block();
+#pragma unroll
+      for (int f = 0; f < K / 16; ++f) {
+        Product::multiply_add(read, state[f],
+                              Product::template load_b_transposed<k_stride>(k + 16 * j * k_stride + 16 * f));
+      }
+      Block value = Product::template load_transposed<v_stride>(v + 16 * j * v_stride + 16 * tile);
+      subtract_read(value, read, j);
+      x[j] = Product::round(value);
+    }
+    __syncwarp();  // all lanes have read V: its buffer takes O
+
+    typename Product::A u[blocks];  // Uᵀ = Xᵀ Tᵀ, times the key's factor: it only ever meets W
+#pragma unroll
+    for (int i = 0; i < blocks; ++i) {
+      Block sum = zero_block();
+#pragma unroll
+      for (int j = 0; j <= i; ++j) {
+        Product::multiply_add(
+            sum, x[j],
+            Product::template load_b_transposed<inverse_stride>(inverse() + 16 * i * inverse_stride + 16 * j));
+      }
+      for_each_element(sum, [&](int, int token, float& y) { y *= key_factor(16 * i + token); });
+      u[i] = Product::round(sum);
+    }
+
+#pragma unroll
+    for (int i = 0; i < blocks; ++i) {  // Oᵀ = scale (hᵀQᵀ + Uᵀ Pᵀ)
+      Block sum = zero_block();
+#pragma unroll
+      for (int f = 0; f < K / 16; ++f) {
+        Product::multiply_add(sum, state[f],
+                              Product::template load_b_transposed<k_stride>(q + 16 * i * k_stride + 16 * f));
+      }
+#pragma unroll
+      for (int j = 0; j <= i; ++j) {
+        Product::multiply_add(sum, u[j],
+                              Product::template load_b_transposed<p_stride>(qw + 16 * i * p_stride + 16 * j));
+      }
+      for_each_element(sum, [&](int column, int token, float& y) {
+        const int row = 16 * i + token;
+        v[row * v_stride + 16 * tile + column] = Type::from_float(y * p.scale * query_factor(row));
+      });
+    }
+    __syncwarp();
+    store_output(tile);
+
+#pragma unroll
+    for (int f = 0; f < K / 16; ++f) {  // hᵀ += Uᵀ W
+#pragma unroll
+      for (int j = 0; j < blocks; ++j) {
+        Product::multiply_add(h[f], u[j], Product::template load_b<k_stride>(w + 16 * j * k_stride + 16 * f));
+      }
+    }
+  }
+
+  /// value ← β (value − r read), column by column of tokens.
+  void subtract_read(Block& value, const Block& read, int j) const {
+    const int column = 2 * (lane_id() % 4);
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int token = 16 * j + 8 * half + column + i % 2;
+        value.x[half][i] = beta[token] * (value.x[half][i] - key_factor(token) * read.x[half][i]);
+      }
+    }
+  }
+
+  /// Writes this warp's 16 columns of O, 16 bytes a lane, from where V was.
+  void store_output(int tile) const {
+    constexpr int per_vector = 16 / sizeof(Storage);
+    constexpr int vectors = 16 / per_vector;
+    Storage* first = o_rows + chunk * C * value_row() + 16 * tile;
+    for (int i = lane_id(); i < rows * vectors; i += 32) {
+      const int row = i / vectors;
+      const int column = (i % vectors) * per_vector;
+      *reinterpret_cast<uint4*>(first + row * value_row() + column) =
+          *reinterpret_cast<const uint4*>(v + row * v_stride + 16 * tile + column);
+    }
+  }
+};
+
+}  // namespace osdn

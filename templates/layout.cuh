@@ -1,0 +1,91 @@
+// How each phase divides its shared memory. Constant expressions over built-in types only: the kernels take their
+// offsets from here and the generator its constraint, so the two cannot differ.
+#pragma once
+
+namespace osdn {
+
+/// Rows of a shared matrix are padded so that the eight rows a tensor load touches at once lie in different banks.
+constexpr int padded(int columns) {
+  return columns + 8;
+}
+
+constexpr int aligned_16(int bytes) {
+  return (bytes + 15) / 16 * 16;
+}
+
+/// Delta rule phase: byte offsets of each buffer.
+struct DeltaRuleLayout {
+  int k;     // [stages][chunk][padded(K)] elements
+  int q;     // the same
+  int v;     // [stages][chunk][padded(V / value_split)] elements
+  int w;     // [chunk][padded(K)] elements; k itself without a preconditioner
+  int t;     // [chunk][t_stride] fp32: L, then (I + L)^{-1}, then its rounded form in the first half of each row
+  int p;     // [chunk][padded(chunk)] elements
+  int rows;  // 5 × [chunk] fp32: β, key and query norms, gain, γ
+  int t_stride;
+  int bytes;
+};
+
+constexpr DeltaRuleLayout delta_rule_layout(int element_bytes, int K, int block_v, int chunk, int stages,
+                                            bool preconditioned) {
+  DeltaRuleLayout layout{};
+  const int k_tile = chunk * padded(K) * element_bytes;
+  const int v_tile = chunk * padded(block_v) * element_bytes;
+  layout.t_stride = element_bytes == 4 ? chunk + 8 : chunk + 4;
+  int offset = 0;
+  layout.k = offset;
+  offset += stages * k_tile;
+  layout.q = offset;
+  offset += stages * k_tile;
+  layout.v = offset;
+  offset += stages * v_tile;
+  layout.w = offset;
+  offset += preconditioned ? k_tile : 0;
+  layout.t = offset;
+  offset += aligned_16(chunk * layout.t_stride * 4);
+  layout.p = offset;
+  offset += aligned_16(chunk * padded(chunk) * element_bytes);
+  layout.rows = offset;
+  offset += 5 * chunk * 4;
+  layout.bytes = offset;
+  return layout;
+}
+
+/// Tokens that the preconditioner phase solves for at once.
+inline constexpr int solve_rows = 16;
+
+/// Preconditioner phase: byte offsets of each buffer. A group is one block of solve_rows tokens a warp.
+struct PreconditionerLayout {
+  int k;          // [2][group][padded(K)] elements; parallel only
+  int gamma;      // [group][K] fp32 with a γ per channel, [group] with one per token; parallel only
+  int inverse;    // [warps][16][17] fp32: (I + M)^{-1}; parallel only
+  int rows;       // 4 × [group] fp32: b, μ, squared key norm, key scale; parallel only
+  int norm;       // [warps] fp32: the largest row sum of |M|; parallel only
+  int reduction;  // [2][warps][16] fp32
+  int bytes;
+};
+
+constexpr PreconditionerLayout preconditioner_layout(int element_bytes, int K, int warps, bool parallel,
+                                                     bool gamma_per_channel) {
+  PreconditionerLayout layout{};
+  const int group = warps * solve_rows;
+  int offset = 0;
+  if (parallel) {
+    layout.k = offset;
+    offset += 2 * group * padded(K) * element_bytes;
+    layout.gamma = offset;
+    offset += group * (gamma_per_channel ? K : 1) * 4;
+    layout.inverse = offset;
+    offset += warps * solve_rows * (solve_rows + 1) * 4;
+    layout.rows = offset;
+    offset += 4 * group * 4;
+    layout.norm = offset;
+    offset += aligned_16(warps * 4);
+  }
+  layout.reduction = offset;
+  offset += 2 * warps * solve_rows * 4;
+  layout.bytes = offset;
+  return layout;
+}
+
+}  // namespace osdn

@@ -1,0 +1,121 @@
+// What both algorithms of the preconditioner phase share: the CTA's sequence and head, its features of d, and sums over
+// the CTA. Thread i holds features i, i + threads, ….
+#pragma once
+
+#include "device/element.cuh"
+#include "device/warp.cuh"
+#include "family.cuh"
+#include "layout.cuh"
+#include "parameters.cuh"
+#include "sequence.cuh"
+#include "write_scale.cuh"
+
+namespace osdn {
+
+template <class Traits>
+struct PreconditionerHead {
+  static constexpr int K = Traits::K;
+  static constexpr int threads = 32 * Traits::warps;
+  static constexpr int per_thread = (K + threads - 1) / threads;
+  static constexpr bool parallel = Traits::preconditioner == PreconditionerAlgorithm::parallel;
+  using Type = Element<Traits::type>;
+  using Storage = typename Type::Storage;
+  static constexpr PreconditionerLayout layout =
+      preconditioner_layout(sizeof(Storage), K, Traits::warps, parallel, Forgetting<Traits>::per_channel);
+
+  const ForwardParameters& p;
+  const int head;
+  const long long n;
+  const Sequence sequence;
+  const Storage* k_rows;
+  unsigned char* shared;
+  int parity = 0;  // of the reduction buffer that the next sum uses
+
+  explicit PreconditionerHead(const ForwardParameters& parameters)
+      : p(parameters),
+        head(blockIdx.x % parameters.value_heads),
+        n(blockIdx.x / parameters.value_heads),
+        sequence(find_sequence<Traits::chunk>(parameters, blockIdx.x / parameters.value_heads)) {
+    extern __shared__ __align__(16) unsigned char shared_memory[];
+    shared = shared_memory;
+    const int key_head = head / (p.value_heads / p.key_heads);
+    k_rows = static_cast<const Storage*>(p.k) + (sequence.begin * p.key_heads + key_head) * K;
+  }
+
+  template <class T>
+  T* at(int offset) const {
+    return reinterpret_cast<T*>(shared + offset);
+  }
+  long long key_row() const { return static_cast<long long>(p.key_heads) * K; }
+
+  /// Calls f(slot, feature) for this thread's features.
+  template <class F>
+  static void for_each_feature(F f) {
+#pragma unroll
+    for (int slot = 0; slot < per_thread; ++slot) {
+      const int feature = threadIdx.x + slot * threads;
+      if (feature < K) f(slot, feature);
+    }
+  }
+
+  void load_d(float (&d)[per_thread]) const {
+    for_each_feature([&](int slot, int feature) {
+      d[slot] = p.initial_d != nullptr ? p.initial_d[(n * p.value_heads + head) * K + feature] : 1.0F;
+    });
+  }
+
+  void store_final_d(const float (&d)[per_thread]) const {
+    if (p.final_d == nullptr) return;
+    for_each_feature([&](int slot, int feature) { p.final_d[(n * p.value_heads + head) * K + feature] = d[slot]; });
+  }
+
+  /// d at the start of the chunk that begins with this token of the sequence.
+  void store_boundary(const float (&d)[per_thread], long long token) const {
+    const long long number = head * all_chunks<Traits::chunk>(p) + sequence.first_chunk + token / Traits::chunk;
+    for_each_feature([&](int slot, int feature) { p.d_chunks[number * K + feature] = d[slot]; });
+  }
+
+  void store_gain(long long token, float gain) const {
+    p.gain[head * all_tokens(p) + sequence.begin + token] = gain;
+  }
+
+  float load_b(long long token) const {
+    return load_beta<Traits>(p, sequence.begin + token, head);
+  }
+
+  /// The 16 sums over the CTA of each thread's x: lane l of every warp returns the sum of x[l % 16].
+  float sum_16(float (&x)[16]) {
+    const float in_warp = warp_sum_16(x);
+    float* buffer = at<float>(layout.reduction) + parity * Traits::warps * 16;
+    parity ^= 1;  // two buffers in turn: one barrier a sum is enough
+    if (lane_id() % 2 == 0) buffer[warp_id() * 16 + lane_id() / 2] = in_warp;
+    __syncthreads();
+    float sum = 0;
+#pragma unroll
+    for (int w = 0; w < Traits::warps; ++w) sum += buffer[w * 16 + lane_id() % 16];
+    return sum;
+  }
+
+  /// The sums over the CTA of each thread's x and y, in every thread.
+  float2 sum_2(float x, float y) {
+    x = warp_sum(x);
+    y = warp_sum(y);
+    if constexpr (Traits::warps == 1) return float2{x, y};
+    float* buffer = at<float>(layout.reduction) + parity * Traits::warps * 16;
+    parity ^= 1;
+    if (lane_id() == 0) {
+      buffer[warp_id() * 16] = x;
+      buffer[warp_id() * 16 + 1] = y;
+    }
+    __syncthreads();
+    float2 sum{0, 0};
+#pragma unroll
+    for (int w = 0; w < Traits::warps; ++w) {
+      sum.x += buffer[w * 16];
+      sum.y += buffer[w * 16 + 1];
+    }
+    return sum;
+  }
+};
+
+}  // namespace osdn
