@@ -1,0 +1,46 @@
+#include "osdn/config.hpp"
+
+#include "generator/fields.hpp"
+
+namespace osdn {
+namespace generator {
+namespace {
+
+constexpr Integers powers_of_two(int first, int last) {
+  return {first, last, Integers::Step::powers_of_two};
+}
+
+// In the order of the text and of Traits. Each phase's number of warps is `warps` in its own Traits.
+constexpr Field<Config> fields[] = {
+    field<&Config::chunk, powers_of_two(16, 128)>("chunk", both_phases),
+    field<&Config::warps, powers_of_two(1, 16)>("warps", delta_rule_phase),
+    field<&Config::stages, Integers{1, 3}>("stages", delta_rule_phase),
+    field<&Config::value_split, Integers{1, 16}>("value_split", delta_rule_phase),
+    field<&Config::preconditioner>("preconditioner", preconditioner_phase),
+    field<&Config::preconditioner_warps, powers_of_two(1, 8)>("preconditioner_warps", preconditioner_phase, "warps"),
+    field<&Config::inverse>("inverse", delta_rule_phase),
+};
+
+}  // namespace
+
+std::span<const Field<Config>> config_fields() {
+  return fields;
+}
+
+}  // namespace generator
+
+using namespace generator;
+
+std::string to_string(const Config& config) {
+  std::string out;
+  print_fields(out, config_fields(), config);
+  return out;
+}
+
+expected<Config> parse_config(std::string_view text, const Config& defaults) {
+  Config config = defaults;
+  if (auto ok = parse_fields("config", text, config_fields(), config); !ok) return ok.error();
+  return config;
+}
+
+}  // namespace osdn

@@ -1,0 +1,119 @@
+#include "generator/constraints.hpp"
+
+#include <fmt/format.h>
+
+#include "templates/layout.cuh"
+
+namespace osdn::generator {
+namespace {
+
+constexpr int tile_columns = 16;  // value columns of hᵀ that one warp's accumulators hold: the M of an mma
+// Registers of a thread: the machine's limit, and what the state may take of them. The rest holds the products'
+// operands and accumulators and the addresses.
+constexpr int register_file = 65536;
+constexpr int most_state_registers = 128;
+constexpr int working_registers = 64;
+
+int state_registers(const Problem& problem, const Config& config) {
+  // 16 columns × K features in fp32 over 32 threads.
+  return tiles_per_warp(problem, config) * problem.k / 2;
+}
+
+std::string domains(const Problem&, const Config& config, const Architecture&) {
+  for (const auto& row : config_fields()) {
+    if (!row.valid(config)) {
+      return fmt::format("config field {} was '{}'; allowed: {}", row.name, row.print(config), row.allowed());
+    }
+  }
+  return {};
+}
+
+std::string value_split(const Problem& problem, const Config& config, const Architecture&) {
+  const int tiles = problem.v / tile_columns;
+  if (tiles % config.value_split == 0) return {};
+  return fmt::format("value_split = {} does not divide the {} blocks of 16 value columns of v = {}", config.value_split,
+                     tiles, problem.v);
+}
+
+std::string state_fits_registers(const Problem& problem, const Config& config, const Architecture&) {
+  const int asked = state_registers(problem, config);
+  if (asked <= most_state_registers) return {};
+  return fmt::format(
+      "the state takes {} registers of a thread (k = {} features of {} blocks of 16 value columns a warp); at most {} "
+      "fit: choose more warps or a larger value_split",
+      asked, problem.k, tiles_per_warp(problem, config), most_state_registers);
+}
+
+std::string registers_fit(const Problem& problem, const Config& config, const Architecture&) {
+  const int available = register_file / threads(delta_rule, config);
+  const int asked = state_registers(problem, config) + working_registers;
+  if (asked <= available) return {};
+  return fmt::format(
+      "delta_rule asks for {} registers of a thread ({} of them state); {} warps leave {}: choose fewer warps and a "
+      "larger value_split",
+      asked, asked - working_registers, config.warps, available);
+}
+
+std::string shared_memory_of(const Phase& phase, std::string_view advice, const Problem& problem, const Config& config,
+                             const Architecture& architecture) {
+  const std::size_t asked = shared_bytes(phase, problem, config);
+  if (asked <= architecture.shared_per_block) return {};
+  return fmt::format("{} asks for {} bytes of shared memory; {} allows {}: choose {}", phase.name, grouped(asked),
+                     to_string(architecture), grouped(architecture.shared_per_block), advice);
+}
+
+std::string shared_memory(const Problem& problem, const Config& config, const Architecture& architecture) {
+  if (problem.precondition != Precondition::none) {
+    std::string broken = shared_memory_of(preconditioner, "fewer preconditioner_warps", problem, config, architecture);
+    if (!broken.empty()) return broken;
+  }
+  return shared_memory_of(delta_rule, "a smaller chunk, fewer stages or a larger value_split", problem, config,
+                          architecture);
+}
+
+constexpr Constraint rules[] = {
+    {"domains", domains},
+    {"value_split", value_split},
+    {"state_fits_registers", state_fits_registers},
+    {"registers_fit", registers_fit},
+    {"shared_memory", shared_memory},
+};
+
+int element_bytes(const Problem& problem) {
+  return problem.type == ElementType::fp32 ? 4 : 2;
+}
+
+}  // namespace
+
+std::size_t shared_bytes(const Phase& phase, const Problem& problem, const Config& config) {
+  if (phase.reader == preconditioner_phase) {
+    return static_cast<std::size_t>(preconditioner_layout(element_bytes(problem), problem.k,
+                                                          config.preconditioner_warps,
+                                                          config.preconditioner == PreconditionerAlgorithm::parallel,
+                                                          problem.apf == Apf::per_channel)
+                                        .bytes);
+  }
+  return static_cast<std::size_t>(delta_rule_layout(element_bytes(problem), problem.k, problem.v / config.value_split,
+                                                    config.chunk, config.stages,
+                                                    problem.precondition != Precondition::none)
+                                      .bytes);
+}
+
+int tiles_per_warp(const Problem& problem, const Config& config) {
+  const int tiles = problem.v / tile_columns / config.value_split;
+  return (tiles + config.warps - 1) / config.warps;
+}
+
+std::span<const Constraint> constraints() {
+  return rules;
+}
+
+expected<void> check(const Problem& problem, const Config& config, const Architecture& architecture) {
+  for (const Constraint& rule : rules) {
+    std::string sentence = rule.broken(problem, config, architecture);
+    if (!sentence.empty()) return Error{ErrorCode::constraint, std::move(sentence), std::string(rule.name)};
+  }
+  return {};
+}
+
+}  // namespace osdn::generator

@@ -1,0 +1,99 @@
+#include "generator/render.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+namespace osdn::generator {
+namespace {
+
+template <class Object>
+void append_constants(std::string& out, std::span<const Field<Object>> fields, const Object& object, Phases reader) {
+  for (const auto& row : fields) {
+    if ((row.phases & reader) == 0) continue;
+    fmt::format_to(std::back_inserter(out), "  static constexpr {} {} = {};\n", row.trait_type(), row.trait,
+                   row.trait_value(object));
+  }
+}
+
+// The name of a line `#include "name"`; empty for any other line.
+std::string_view included_name(std::string_view line) {
+  const auto skip_blanks = [&line] { line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size())); };
+  skip_blanks();
+  if (!line.starts_with('#')) return {};
+  line.remove_prefix(1);
+  skip_blanks();
+  if (!line.starts_with("include")) return {};
+  line.remove_prefix(std::string_view("include").size());
+  skip_blanks();
+  if (!line.starts_with('"')) return {};
+  line.remove_prefix(1);
+  return line.substr(0, line.find('"'));
+}
+
+std::vector<std::string_view> included_names(std::string_view text) {
+  std::vector<std::string_view> names;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    if (const std::string_view name = included_name(text.substr(0, end)); !name.empty()) names.push_back(name);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return names;
+}
+
+}  // namespace
+
+int threads(const Phase& phase, const Config& config) {
+  return 32 * (phase.reader == preconditioner_phase ? config.preconditioner_warps : config.warps);
+}
+
+std::string entry(const Phase& phase) {
+  return fmt::format("osdn_{}", phase.name);
+}
+
+std::string render(const Phase& phase, const Problem& problem, const Config& config) {
+  std::string out;
+  out.reserve(2048);
+  fmt::format_to(std::back_inserter(out), "// osdn {} | {}:", phase.name, name_of(problem.operation));
+  print_fields(out, problem_fields(), problem, phase.reader);
+  out += " | ";
+  print_fields(out, config_fields(), config, phase.reader);
+  out += "\n#include \"family.cuh\"\nnamespace osdn {\nstruct Traits {\n";
+  append_constants(out, problem_fields(), problem, phase.reader);
+  append_constants(out, config_fields(), config, phase.reader);
+  out += "};\n}  // namespace osdn\n";
+  fmt::format_to(std::back_inserter(out),
+                 "#include \"{0}.cuh\"\n"
+                 "extern \"C\" __global__ void __launch_bounds__({1}) {2}(const __grid_constant__ "
+                 "osdn::ForwardParameters p) {{\n"
+                 "  osdn::{0}<osdn::Traits>(p);\n"
+                 "}}\n",
+                 phase.name, threads(phase, config), entry(phase));
+  return out;
+}
+
+expected<std::vector<Header>> include_closure(std::string_view source, std::span<const templates::Text> texts) {
+  std::vector<Header> closure;
+  std::vector<std::pair<std::string_view, std::string_view>> open;  // who includes, what
+  for (const std::string_view name : included_names(source)) open.emplace_back("the kernel's source", name);
+  while (!open.empty()) {
+    const auto [includer, name] = open.back();
+    open.pop_back();
+    const auto is_wanted = [wanted = name](const auto& text) { return text.name == wanted; };
+    if (std::any_of(closure.begin(), closure.end(), is_wanted)) continue;
+    const auto found = std::find_if(texts.begin(), texts.end(), is_wanted);
+    if (found == texts.end()) {
+      return Error{
+          ErrorCode::internal,
+          fmt::format("{} includes \"{}\", which is not among the {} embedded templates", includer, name, texts.size()),
+          {}};
+    }
+    closure.push_back({found->name, found->text});
+    for (const std::string_view next : included_names(found->text)) open.emplace_back(found->name, next);
+  }
+  std::sort(closure.begin(), closure.end(), [](const Header& a, const Header& b) { return a.name < b.name; });
+  return closure;
+}
+
+}  // namespace osdn::generator

@@ -1,0 +1,36 @@
+// Rendering: a kernel's source is a prologue of constants, one include and one instantiation. The code itself stands in
+// templates/, whole.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "generator/fields.hpp"
+#include "generator/plan.hpp"
+#include "templates/embedded.hpp"
+
+namespace osdn::generator {
+
+/// A kernel of the forward pass, in the order they are launched.
+struct Phase {
+  Phases reader;          ///< which fields it reads
+  std::string_view name;  ///< its header is <name>.cuh, its function osdn::<name>, its entry osdn_<name>
+};
+inline constexpr Phase preconditioner{preconditioner_phase, "preconditioner"};
+inline constexpr Phase delta_rule{delta_rule_phase, "delta_rule"};
+
+/// Threads of a CTA of this phase.
+[[nodiscard]] int threads(const Phase& phase, const Config& config);
+
+[[nodiscard]] std::string entry(const Phase& phase);
+
+/// Holds nothing but what the phase reads, so that equal kernels have equal sources. `problem` is canonical.
+[[nodiscard]] std::string render(const Phase& phase, const Problem& problem, const Config& config);
+
+/// The texts that `source` includes, directly or through each other, sorted by name.
+/// Errors: internal, when an include is not among the texts.
+expected<std::vector<Header>> include_closure(std::string_view source, std::span<const templates::Text> texts);
+
+}  // namespace osdn::generator

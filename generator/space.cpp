@@ -1,0 +1,97 @@
+// The configuration space: the default, and every candidate with its refusal.
+#include <algorithm>
+#include <bit>
+#include <vector>
+
+#include "generator/constraints.hpp"
+#include "generator/plan.hpp"
+
+namespace osdn::generator {
+namespace {
+
+constexpr int chunks[] = {16, 32, 64, 128};
+constexpr int warps[] = {1, 2, 4, 8, 16};
+constexpr int stages[] = {1, 2, 3};
+constexpr int preconditioner_warps[] = {1, 2, 4, 8};
+constexpr PreconditionerAlgorithm preconditioners[] = {PreconditionerAlgorithm::serial,
+                                                       PreconditionerAlgorithm::parallel};
+constexpr InverseAlgorithm inverses[] = {InverseAlgorithm::substitution, InverseAlgorithm::blocked};
+
+// The powers of two, so that a refused one shows why, and what else divides V/16.
+std::vector<int> value_splits(const Problem& problem) {
+  std::vector<int> out;
+  const int tiles = problem.v / 16;
+  for (int split = 1; split <= 16; ++split) {
+    if (std::has_single_bit(static_cast<unsigned>(split)) || tiles % split == 0) out.push_back(split);
+  }
+  return out;
+}
+
+// What the preconditioner phase is configured with; one arbitrary entry when there is none.
+std::vector<Config> preconditioner_choices(const Problem& problem) {
+  if (problem.precondition == Precondition::none) return {Config{}};
+  std::vector<Config> out;
+  for (const auto algorithm : preconditioners) {
+    for (const int count : preconditioner_warps) {
+      Config config;
+      config.preconditioner = algorithm;
+      config.preconditioner_warps = count;
+      out.push_back(config);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+expected<Config> default_config(const Problem& given, const Architecture& architecture) {
+  const auto problem = canonical(given);
+  if (!problem) return problem.error();
+  const int tiles = problem->v / 16;
+  expected<void> last = Error{};
+  // Splitting a head further than into blocks of 64 columns repeats the chunk's shared work too often: before that, a
+  // smaller chunk.
+  for (const int fewest_tiles : {std::min(tiles, 4), 1}) {
+    for (const int chunk : {64, 32, 16}) {
+      if (chunk == 64 && problem->type == ElementType::fp32) continue;
+      for (int split = 1; split <= tiles / fewest_tiles; ++split) {
+        if (tiles % split != 0) continue;
+        for (const int preconditioner_count : {4, 2, 1}) {
+          Config config;
+          config.chunk = chunk;
+          config.value_split = split;
+          // A warp for every 16 value columns, up to eight.
+          config.warps = std::min(8, static_cast<int>(std::bit_ceil(static_cast<unsigned>(tiles / split))));
+          config.preconditioner_warps = preconditioner_count;
+          last = check(*problem, config, architecture);
+          if (last) return config;
+        }
+      }
+    }
+  }
+  return last.error();
+}
+
+expected<std::vector<Candidate>> configuration_space(const Problem& given, const Architecture& architecture) {
+  const auto problem = canonical(given);
+  if (!problem) return problem.error();
+  const std::vector<Config> choices = preconditioner_choices(*problem);
+  std::vector<Candidate> out;
+  for (const int chunk : chunks)
+    for (const int count : warps)
+      for (const int depth : stages)
+        for (const int split : value_splits(*problem))
+          for (const auto inverse : inverses)
+            for (Config config : choices) {
+              config.chunk = chunk;
+              config.warps = count;
+              config.stages = depth;
+              config.value_split = split;
+              config.inverse = inverse;
+              const auto ok = check(*problem, config, architecture);
+              out.push_back({config, ok ? std::string() : ok.error().message});
+            }
+  return out;
+}
+
+}  // namespace osdn::generator
