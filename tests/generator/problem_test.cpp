@@ -174,7 +174,7 @@ TEST(Architecture, EveryNumberFrom70To130IsTakenOrRefusedInWords) {
   for (int number = 70; number <= 130; ++number) {
     const bool known = number == 80 || (number >= 86 && number <= 90) || number == 100 || number == 103 ||
                        number == 110 || number == 120 || number == 121;
-    for (const std::string name : {"sm_" + std::to_string(number), std::to_string(number),
+    for (const std::string& name : {"sm_" + std::to_string(number), std::to_string(number),
                                    "compute_" + std::to_string(number), "sm_" + std::to_string(number) + "a"}) {
       const auto found = generator::find_architecture(name);
       ASSERT_EQ(found.has_value(), known) << name;
