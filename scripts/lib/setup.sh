@@ -18,15 +18,16 @@ die() {
   exit 1
 }
 
-# quietly COMMAND…: shows the command's output only if it fails, the end of it.
+# quietly LINES COMMAND…: shows the command's output only if it fails, its last LINES lines.
 quietly() {
-  local log
+  local lines=$1 log
+  shift
   log=$(mktemp)
   if "$@" >"$log" 2>&1 </dev/null; then
     rm -f "$log"
     return 0
   fi
-  tail -n 30 "$log" >&2
+  tail -n "$lines" "$log" >&2
   rm -f "$log"
   return 1
 }
@@ -59,15 +60,16 @@ install_packages() {
   ((EUID == 0)) ||
     die "These Debian packages are missing, and only root can install them:" "" "  sudo apt-get install $*" "" \
       "Then run this script again."
-  say "installing $*"
+  say "installing $* (with apt, this takes a while)"
   export DEBIAN_FRONTEND=noninteractive
   local options=(-o DPkg::Lock::Timeout=300)
   # A certificate bundle that was put there by hand is replaced when its package arrives: pip shall still trust it.
   local bundle=/etc/ssl/certs/ca-certificates.crt
   kept=$(mktemp)
   cp "$bundle" "$kept" 2>/dev/null || true
-  if ! { quietly apt-get "${options[@]}" update &&
-    quietly apt-get "${options[@]}" install --yes --no-install-recommends "$@"; }; then
+  if ! { quietly 5 apt-get "${options[@]}" update &&
+    quietly 5 apt-get "${options[@]}" install --yes --no-install-recommends "$@"; }; then
+    rm -f "$kept"
     die "apt could not install these packages (is the package mirror reachable?):" "" "  apt-get install $*" "" \
       "Install them by hand and run this script again: with nothing missing it needs no network."
   fi
@@ -112,7 +114,7 @@ install_nvrtc() {
   # shellcheck disable=SC2064
   trap "rm -rf $(printf %q "$work")" EXIT
   wheel=$(sed -n 's/^\(nvidia[^ ]*\).*/\1/p' "$project/scripts/lib/nvrtc-$major.txt")
-  quietly python3 -m pip download --disable-pip-version-check --no-cache-dir --no-deps --only-binary=:all: \
+  quietly 3 python3 -m pip download --disable-pip-version-check --no-cache-dir --no-deps --only-binary=:all: \
     --require-hashes --requirement "$project/scripts/lib/nvrtc-$major.txt" --dest "$work" ||
     die "pip could not fetch the wheel $wheel (is the package index reachable?)." \
       "Without a network: fetch it elsewhere with 'pip download --no-deps $wheel', unzip it, and copy" \
@@ -148,7 +150,7 @@ build() {
   configured_for=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$build/CMakeCache.txt" 2>/dev/null || true)
   if [[ ! -e $build/build.ninja || $configured_for != "$project" ]]; then
     say "configuring"
-    (cd "$project" && quietly cmake --preset release --fresh) || die "cmake could not configure the project."
+    (cd "$project" && quietly 30 cmake --preset release --fresh) || die "cmake could not configure the project."
   fi
   say "building"
   cmake --build "$build" ${1:+--target "$@"} >&2
