@@ -1,0 +1,202 @@
+#include "runtime/cache_entry.hpp"
+
+#define XXH_INLINE_ALL
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+namespace osdn::runtime {
+namespace {
+
+constexpr std::string_view schema = "osdn compile record 1";
+constexpr std::string_view magic = "osdn1\r\n\0";  // eight bytes; a text-mode copy would damage them visibly
+constexpr std::size_t header_bytes = 8 + 16 + 8;   // magic, checksum, length of what follows
+
+void append_number(std::string& to, std::uint64_t value) {
+  for (int byte = 0; byte < 8; ++byte) to.push_back(static_cast<char>(value >> (8 * byte)));
+}
+
+void append(std::string& to, std::string_view text) {
+  append_number(to, text.size());
+  to += text;
+}
+
+/// Takes length-prefixed fields off the front of bytes; every step fails softly at the end of them.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+
+  std::optional<std::uint64_t> number() {
+    if (rest_.size() < 8) return std::nullopt;
+    std::uint64_t value = 0;
+    for (int byte = 7; byte >= 0; --byte) value = value << 8 | static_cast<unsigned char>(rest_[byte]);
+    rest_.remove_prefix(8);
+    return value;
+  }
+  std::optional<std::string_view> field() {
+    const auto length = number();
+    if (!length || *length > rest_.size()) return std::nullopt;
+    const std::string_view text = rest_.substr(0, *length);
+    rest_.remove_prefix(*length);
+    return text;
+  }
+  [[nodiscard]] bool done() const { return rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+};
+
+Error corrupt(std::string_view what) {
+  return {ErrorCode::corrupt, fmt::format("cache entry: {}", what), ""};
+}
+
+std::string checksum(std::string_view bytes) {
+  const CacheKey key = cache_key(bytes);
+  std::string text;
+  append_number(text, key.low);
+  append_number(text, key.high);
+  return text;
+}
+
+std::string meta(std::string_view entry, const CompiledKernel& kernel) {
+  const Resources& r = kernel.resources;
+  // A log may hold anything a compiler prints: bytes that are no UTF-8 are replaced rather than thrown at.
+  return nlohmann::json{{"entry", entry},
+                        {"arch", kernel.arch},
+                        {"log", kernel.log},
+                        {"compile_ms", kernel.compile_ms},
+                        {"nvrtc_version", kernel.nvrtc_version},
+                        {"registers", r.registers},
+                        {"spill_store_bytes", r.spill_store_bytes},
+                        {"spill_load_bytes", r.spill_load_bytes},
+                        {"stack_bytes", r.stack_bytes},
+                        {"static_shared_bytes", r.static_shared_bytes}}
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+bool read_meta(std::string_view text, CacheEntry& to) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return false;
+  const auto number = [&](const char* field, auto& value) {
+    const auto at = json.find(field);
+    if (at == json.end() || !at->is_number()) return false;
+    at->get_to(value);
+    return true;
+  };
+  const auto string = [&](const char* field, std::string& value) {
+    const auto at = json.find(field);
+    if (at == json.end() || !at->is_string()) return false;
+    at->get_to(value);
+    return true;
+  };
+  Resources& r = to.kernel.resources;
+  return string("entry", to.entry) && string("arch", to.kernel.arch) && string("log", to.kernel.log) &&
+         number("compile_ms", to.kernel.compile_ms) && number("nvrtc_version", to.kernel.nvrtc_version) &&
+         number("registers", r.registers) && number("spill_store_bytes", r.spill_store_bytes) &&
+         number("spill_load_bytes", r.spill_load_bytes) && number("stack_bytes", r.stack_bytes) &&
+         number("static_shared_bytes", r.static_shared_bytes);
+}
+
+}  // namespace
+
+std::string CacheKey::hex() const {
+  return fmt::format("{:016x}{:016x}", high, low);
+}
+
+std::string cache_record(const CompileInput& input, int nvrtc_version) {
+  std::string record;
+  append(record, schema);
+  append(record, input.source);
+  append_number(record, input.headers.size());
+  for (const generator::Header& header : input.headers) {
+    append(record, header.name);
+    append(record, header.text);
+  }
+  std::vector<std::string> options = input.options;
+  std::sort(options.begin(), options.end());
+  append_number(record, options.size());
+  for (const std::string& option : options) append(record, option);
+  append(record, input.arch);
+  append_number(record, static_cast<std::uint64_t>(nvrtc_version));
+  return record;
+}
+
+CacheKey cache_key(std::string_view record) {
+  const XXH128_hash_t hash = XXH3_128bits(record.data(), record.size());
+  return {hash.high64, hash.low64};
+}
+
+expected<RecordFields> parse_record(std::string_view record) {
+  Reader reader(record);
+  RecordFields fields;
+  const auto first = reader.field();
+  if (!first || *first != schema) return corrupt("its record is of another schema");
+  const Error torn = corrupt("its record is torn");
+  const auto source = reader.field();
+  if (!source) return torn;
+  fields.source = *source;
+  auto count = reader.number();
+  for (std::uint64_t i = 0; count && i < *count; ++i) {
+    const auto name = reader.field();
+    const auto text = reader.field();
+    if (!name || !text) return torn;
+    fields.headers.emplace_back(*name, *text);
+  }
+  if (count) count = reader.number();
+  for (std::uint64_t i = 0; count && i < *count; ++i) {
+    const auto option = reader.field();
+    if (!option) return torn;
+    fields.options.emplace_back(*option);
+  }
+  const auto arch = reader.field();
+  const auto version = reader.number();
+  if (!count || !arch || !version || !reader.done()) return torn;
+  fields.arch = *arch;
+  fields.nvrtc_version = static_cast<int>(*version);
+  return fields;
+}
+
+std::string encode_entry(std::string_view record, std::string_view entry, const CompiledKernel& kernel) {
+  std::string body;
+  body.reserve(record.size() + kernel.ptx.size() + kernel.cubin.size() + kernel.log.size() + 1024);
+  append(body, record);
+  append(body, kernel.ptx);
+  append(body, kernel.cubin);
+  append(body, meta(entry, kernel));
+  std::string bytes(magic);
+  bytes.resize(8, '\0');
+  bytes += checksum(body);
+  append_number(bytes, body.size());
+  return bytes + body;
+}
+
+expected<CacheEntry> decode_entry(std::string_view bytes) {
+  if (bytes.size() < header_bytes) return corrupt(fmt::format("it is cut off after {} bytes", bytes.size()));
+  if (bytes.substr(0, magic.size()) != magic || bytes[7] != '\0') return corrupt("it is of another format");
+  const std::string_view body = bytes.substr(header_bytes);
+  const auto length = Reader(bytes.substr(24)).number();
+  if (*length != body.size()) {
+    return corrupt(fmt::format("it has {} bytes where {} were written", body.size(), *length));
+  }
+  if (bytes.substr(8, 16) != checksum(body)) return corrupt("its checksum is wrong");
+  Reader reader(body);
+  CacheEntry entry;
+  const auto record = reader.field();
+  const auto ptx = reader.field();
+  const auto cubin = reader.field();
+  const auto json = reader.field();
+  if (!record || !ptx || !cubin || !json || !reader.done()) return corrupt("its fields do not fit its length");
+  if (!read_meta(*json, entry)) return corrupt("its description is not readable");
+  entry.record = *record;
+  entry.kernel.ptx = *ptx;
+  entry.kernel.cubin = *cubin;
+  return entry;
+}
+
+}  // namespace osdn::runtime

@@ -1,0 +1,88 @@
+// The CUDA driver as far as this library uses it: types, constants and entry signatures, declared once. No toolkit
+// header is ever included; tests/runtime/declarations compares all of this with a toolkit's cuda.h where there is one.
+#pragma once
+
+#include <cstddef>
+
+namespace osdn::runtime::cuda {
+
+using Result = int;                        // CUresult
+using Device = int;                        // CUdevice
+using DeviceAddress = unsigned long long;  // CUdeviceptr
+using Context = struct ContextTag*;        // CUcontext
+using Module = struct ModuleTag*;          // CUmodule
+using Function = struct FunctionTag*;      // CUfunction
+using Stream = struct StreamTag*;          // CUstream
+
+inline constexpr Result success = 0;
+inline constexpr Result error_out_of_memory = 2;
+inline constexpr Result error_no_device = 100;
+inline constexpr Result error_invalid_device = 101;
+inline constexpr Result error_invalid_context = 201;
+
+// CUdevice_attribute
+inline constexpr int attribute_max_shared_memory_per_block = 8;
+inline constexpr int attribute_multiprocessor_count = 16;
+inline constexpr int attribute_compute_capability_major = 75;
+inline constexpr int attribute_compute_capability_minor = 76;
+inline constexpr int attribute_max_shared_memory_per_multiprocessor = 81;
+inline constexpr int attribute_max_shared_memory_per_block_optin = 97;
+
+// CUfunction_attribute
+inline constexpr int function_shared_size_bytes = 1;
+inline constexpr int function_local_size_bytes = 3;
+inline constexpr int function_registers = 4;
+inline constexpr int function_max_dynamic_shared_size_bytes = 8;
+
+// CUpointer_attribute
+inline constexpr int pointer_attribute_memory_type = 2;
+
+// CUstreamCaptureStatus
+inline constexpr int capture_status_none = 0;
+
+// CUjit_option
+inline constexpr int jit_error_log_buffer = 5;
+inline constexpr int jit_error_log_buffer_size_bytes = 6;
+
+}  // namespace osdn::runtime::cuda
+
+// X(member, name as written in a CUDA program, symbol that cuda.h maps it to, parameters). The symbol is what is looked
+// up: where the two differ, the plain name is an older ABI on a real driver.
+#define OSDN_DRIVER_ENTRIES(X)                                                                                      \
+  X(init, cuInit, cuInit, (unsigned int flags))                                                                     \
+  X(driver_get_version, cuDriverGetVersion, cuDriverGetVersion, (int* version))                                     \
+  X(get_error_name, cuGetErrorName, cuGetErrorName, (Result error, const char** text))                              \
+  X(get_error_string, cuGetErrorString, cuGetErrorString, (Result error, const char** text))                        \
+  X(device_get_count, cuDeviceGetCount, cuDeviceGetCount, (int* count))                                             \
+  X(device_get, cuDeviceGet, cuDeviceGet, (Device * device, int ordinal))                                           \
+  X(device_get_name, cuDeviceGetName, cuDeviceGetName, (char* name, int length, Device device))                     \
+  X(device_get_attribute, cuDeviceGetAttribute, cuDeviceGetAttribute, (int* value, int attribute, Device device))   \
+  X(device_total_mem, cuDeviceTotalMem, cuDeviceTotalMem_v2, (std::size_t * bytes, Device device))                  \
+  X(primary_context_retain, cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, (Context * context, Device device)) \
+  X(primary_context_release, cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2, (Device device))              \
+  X(context_get_current, cuCtxGetCurrent, cuCtxGetCurrent, (Context * context))                                     \
+  X(context_get_device, cuCtxGetDevice, cuCtxGetDevice, (Device * device))                                          \
+  X(context_push, cuCtxPushCurrent, cuCtxPushCurrent_v2, (Context context))                                         \
+  X(context_pop, cuCtxPopCurrent, cuCtxPopCurrent_v2, (Context * context))                                          \
+  X(context_synchronize, cuCtxSynchronize, cuCtxSynchronize, ())                                                    \
+  X(module_load, cuModuleLoadDataEx, cuModuleLoadDataEx,                                                            \
+    (Module * module, const void* image, unsigned int count, int* options, void** values))                          \
+  X(module_unload, cuModuleUnload, cuModuleUnload, (Module module))                                                 \
+  X(module_get_function, cuModuleGetFunction, cuModuleGetFunction,                                                  \
+    (Function * function, Module module, const char* name))                                                         \
+  X(function_get_attribute, cuFuncGetAttribute, cuFuncGetAttribute, (int* value, int attribute, Function function)) \
+  X(function_set_attribute, cuFuncSetAttribute, cuFuncSetAttribute, (Function function, int attribute, int value))  \
+  X(launch_kernel, cuLaunchKernel, cuLaunchKernel,                                                                  \
+    (Function function, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z, unsigned int block_x,        \
+     unsigned int block_y, unsigned int block_z, unsigned int shared_bytes, Stream stream, void** parameters,       \
+     void** extra))                                                                                                 \
+  X(memory_allocate, cuMemAlloc, cuMemAlloc_v2, (DeviceAddress * address, std::size_t bytes))                       \
+  X(memory_free, cuMemFree, cuMemFree_v2, (DeviceAddress address))                                                  \
+  X(copy_to_device, cuMemcpyHtoD, cuMemcpyHtoD_v2, (DeviceAddress to, const void* from, std::size_t bytes))         \
+  X(copy_to_host, cuMemcpyDtoH, cuMemcpyDtoH_v2, (void* to, DeviceAddress from, std::size_t bytes))                 \
+  X(memory_get_address_range, cuMemGetAddressRange, cuMemGetAddressRange_v2,                                        \
+    (DeviceAddress * base, std::size_t * bytes, DeviceAddress address))                                             \
+  X(pointer_get_attribute, cuPointerGetAttribute, cuPointerGetAttribute,                                            \
+    (void* value, int attribute, DeviceAddress address))                                                            \
+  X(stream_synchronize, cuStreamSynchronize, cuStreamSynchronize, (Stream stream))                                  \
+  X(stream_is_capturing, cuStreamIsCapturing, cuStreamIsCapturing, (Stream stream, int* status))
