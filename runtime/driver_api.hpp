@@ -37,6 +37,8 @@ inline constexpr int function_max_dynamic_shared_size_bytes = 8;
 // CUpointer_attribute
 inline constexpr int pointer_attribute_memory_type = 2;
 
+inline constexpr int memory_type_host = 1;  // CUmemorytype
+
 // CUstreamCaptureStatus
 inline constexpr int capture_status_none = 0;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -121,6 +122,9 @@ class PreparedOperation {
   /// during graph capture. Errors: invalid_argument (sizes and pointers that are wrong on sight), driver.
   expected<void> launch(const ForwardArguments& arguments, Stream stream = nullptr) const;
 
+  /// What it stands on; for the library's own rooms.
+  [[nodiscard]] const std::shared_ptr<const PreparedState>& state() const { return state_; }
+
  private:
   std::shared_ptr<const PreparedState> state_;
 };
@@ -141,6 +145,9 @@ class Engine {
   expected<DeviceBuffer> allocate(std::size_t bytes);
   expected<void> synchronize(Stream stream = nullptr);
   [[nodiscard]] CacheStatistics cache_statistics() const;
+
+  /// What it stands on; for the library's own rooms.
+  [[nodiscard]] const std::shared_ptr<EngineState>& state() const { return state_; }
 
  private:
   explicit Engine(std::shared_ptr<EngineState> state) : state_(std::move(state)) {}

@@ -1,0 +1,142 @@
+#include "runtime/engine_state.hpp"
+
+#include <fmt/format.h>
+
+#include <future>
+#include <system_error>
+#include <vector>
+
+namespace osdn {
+namespace {
+
+using runtime::ContextScope;
+using runtime::Driver;
+namespace cuda = runtime::cuda;
+
+runtime::CompilerOptions compiler_options(const EngineOptions& options, const DeviceDescription& device) {
+  runtime::CompilerOptions compiler;
+  compiler.nvrtc = runtime::default_nvrtc_search(options.nvrtc_library);
+  // A software device runs PTX, whatever compiled it; a real one machine code of its own major version or older.
+  compiler.driver_version = device.emulated ? 0 : device.driver_version;
+  compiler.disk_cache = options.disk_cache;
+  compiler.cache.directory = options.cache_directory;
+  compiler.threads = options.compile_threads;
+  compiler.log = runtime::Log(options.log);
+  return compiler;
+}
+
+}  // namespace
+
+expected<std::shared_ptr<EngineState>> EngineState::create(const EngineOptions& options) {
+  auto driver = runtime::load_driver(options.driver_library);
+  if (!driver) return std::move(driver).error();
+  auto device = runtime::DeviceContext::open(*std::move(driver), options.device);
+  if (!device) return std::move(device).error();
+  return std::shared_ptr<EngineState>(new EngineState(options, *std::move(device)));
+}
+
+EngineState::EngineState(const EngineOptions& options, std::shared_ptr<const runtime::DeviceContext> device)
+    : device_(std::move(device)),
+      description_(device_->description()),
+      validate_(options.validate),
+      compiler_(compiler_options(options, description_)) {
+  if (const auto nvrtc = compiler_.nvrtc()) {
+    description_.nvrtc_version = nvrtc->version;
+    description_.nvrtc_library = nvrtc->path;
+  }
+}
+
+EngineState::Kernels::Answer EngineState::prepare_kernel(const generator::KernelPlan& kernel, const std::string& arch) {
+  const runtime::CompileInput input = runtime::compile_input(kernel, arch);
+  auto identity = compiler_.identify(input);
+  if (!identity) return {std::move(identity).error(), true};
+  return kernels_.get({identity->key, kernel.dynamic_shared}, [&]() -> Kernels::Result {
+    auto compiled = compiler_.compile(input);
+    if (!compiled) return std::move(compiled).error();
+    return runtime::LoadedKernel::load(device_, kernel, *compiled);
+  });
+}
+
+expected<PreparedOperation> EngineState::prepare_plan(generator::Plan plan) {
+  const std::string arch = generator::to_string(plan.architecture);
+  std::vector<std::future<Kernels::Answer>> others;
+  for (std::size_t index = 1; index < plan.kernels.size(); ++index) {
+    auto work = [this, &kernel = plan.kernels[index], &arch] { return prepare_kernel(kernel, arch); };
+    try {
+      others.push_back(std::async(std::launch::async, work));
+    } catch (const std::system_error&) {  // no thread to be had: on this one, later
+      others.push_back(std::async(std::launch::deferred, work));
+    }
+  }
+  std::vector<Kernels::Answer> answers;
+  if (!plan.kernels.empty()) answers.push_back(prepare_kernel(plan.kernels[0], arch));
+  for (auto& other : others) answers.push_back(other.get());
+
+  PreparedState::Kernels kernels;
+  std::vector<KernelReport> reports;
+  for (Kernels::Answer& answer : answers) {
+    if (!answer.result) return std::move(answer.result).error();
+    reports.push_back((*answer.result)->report());
+    if (!answer.made) {
+      reports.back().source = runtime::name(runtime::Origin::memory);
+      memory_hits_.fetch_add(1, std::memory_order_relaxed);
+    }
+    kernels.push_back(*std::move(answer.result));
+  }
+  return PreparedOperation(
+      std::make_shared<PreparedState>(device_, std::move(plan), std::move(kernels), std::move(reports), validate_));
+}
+
+expected<DevicePointer> EngineState::allocate(std::size_t bytes) {
+  const Driver& driver = device_->driver();
+  const ContextScope scope(*device_);
+  if (scope.result() != cuda::success) return driver.error(scope.result(), "entering the context");
+  cuda::DeviceAddress address = 0;
+  if (const auto result = driver.memory_allocate(&address, bytes); result != cuda::success) {
+    return driver.error(result, fmt::format("allocating {} bytes on {}", bytes, description_.name));
+  }
+  return DevicePointer{address};
+}
+
+void EngineState::free(DevicePointer address) const {
+  const ContextScope scope(*device_);
+  if (scope.result() == cuda::success) device_->driver().memory_free(address);
+}
+
+expected<void> EngineState::upload(DevicePointer to, const void* from, std::size_t bytes) const {
+  const Driver& driver = device_->driver();
+  const ContextScope scope(*device_);
+  if (scope.result() != cuda::success) return driver.error(scope.result(), "entering the context");
+  const auto result = driver.copy_to_device(to, from, bytes);
+  return result == cuda::success ? expected<void>() : driver.error(result, fmt::format("uploading {} bytes", bytes));
+}
+
+expected<void> EngineState::download(void* to, DevicePointer from, std::size_t bytes) const {
+  const Driver& driver = device_->driver();
+  const ContextScope scope(*device_);
+  if (scope.result() != cuda::success) return driver.error(scope.result(), "entering the context");
+  const auto result = driver.copy_to_host(to, from, bytes);
+  return result == cuda::success ? expected<void>() : driver.error(result, fmt::format("downloading {} bytes", bytes));
+}
+
+expected<void> EngineState::synchronize(Stream stream) const {
+  const Driver& driver = device_->driver();
+  const ContextScope scope(*device_);
+  if (scope.result() != cuda::success) return driver.error(scope.result(), "entering the context");
+  const auto result = driver.stream_synchronize(static_cast<cuda::Stream>(stream));
+  return result == cuda::success ? expected<void>() : driver.error(result, "waiting for the stream");
+}
+
+CacheStatistics EngineState::cache_statistics() const {
+  CacheStatistics all;
+  all.memory_hits = memory_hits_.load(std::memory_order_relaxed);
+  all.disk_hits = compiler_.disk_hits();
+  all.misses = compiler_.compilations();
+  if (const runtime::DiskCache* disk = compiler_.disk()) {
+    all.rejected = disk->rejected();
+    all.write_failures = disk->write_failures();
+  }
+  return all;
+}
+
+}  // namespace osdn

@@ -1,0 +1,109 @@
+// The launch path: no lock, no allocation, no look-up, no synchronisation.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <utility>
+
+#include "runtime/check_arguments.hpp"
+#include "runtime/prepared.hpp"
+#include "templates/parameters.cuh"
+
+namespace osdn {
+namespace {
+
+namespace cuda = runtime::cuda;
+
+template <class T>
+T* pointer(DevicePointer address) {
+  return reinterpret_cast<T*>(address);
+}
+
+ForwardParameters parameters(const generator::Plan& plan, const ForwardArguments& a) {
+  ForwardParameters p{};
+  p.tokens = a.shape.t;
+  p.sequences = a.shape.sequences();
+  p.key_heads = static_cast<int>(a.shape.h);
+  p.value_heads = static_cast<int>(a.shape.hv);
+  p.q = pointer<const void>(a.q);
+  p.k = pointer<const void>(a.k);
+  p.v = pointer<const void>(a.v);
+  p.beta = pointer<const void>(a.beta);
+  p.log_gamma = pointer<const float>(a.log_gamma);
+  p.initial_state = pointer<const float>(a.initial_state);
+  p.initial_d = pointer<const float>(a.initial_d);
+  p.cu_seqlens = pointer<const void>(a.cu_seqlens);
+  p.o = pointer<void>(a.o);
+  p.final_state = pointer<float>(a.final_state);
+  p.final_d = pointer<float>(a.final_d);
+  const auto workspace = plan.workspace(a.shape);
+  if (workspace.bytes != 0) {
+    p.gain = pointer<float>(a.workspace + workspace.gain_offset);
+    p.d_chunks = pointer<float>(a.workspace + workspace.d_chunks_offset);
+  }
+  const Hyperparameters& h = a.hyperparameters;
+  p.eta = h.eta;
+  p.d_min = h.d_min;
+  p.d_max = h.d_max;
+  p.norm_eps = h.norm_eps;
+  p.anchor = h.anchor;
+  p.log_gamma_constant = h.log_gamma;
+  p.scale = h.scale ? *h.scale : 1.0F / std::sqrt(static_cast<float>(plan.problem.k));
+  p.cu_seqlens_is_int64 = a.cu_seqlens_type == IndexType::int64 ? 1 : 0;
+  return p;
+}
+
+}  // namespace
+
+expected<void> PreparedState::launch(const ForwardArguments& arguments, Stream stream) const {
+  // An empty batch is as legal as an empty sequence; there is nothing to write for it.
+  if (arguments.shape.b == 0) return {};
+  if (auto good = runtime::check_on_sight(plan_, arguments); !good) return good;
+  auto* const on = static_cast<cuda::Stream>(stream);
+  if (validate_) {
+    if (auto good = runtime::check_thoroughly(*device_, plan_, arguments, on); !good) return good;
+  }
+  return enqueue(arguments, on);
+}
+
+expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::Stream stream) const {
+  ForwardParameters values = parameters(plan_, arguments);
+  for (std::size_t index = 0; index < kernels_.size(); ++index) {
+    auto result = launch_kernel(index, arguments.shape, &values, stream);
+    if (result == cuda::error_invalid_context) {
+      // A thread that never touched CUDA has no current context: ours is made current for the call. Another context
+      // is a mistake of the caller, whose stream and pointers would not fit ours.
+      cuda::Context current = nullptr;
+      const runtime::Driver& driver = device_->driver();
+      if (driver.context_get_current(&current) == cuda::success && current == nullptr) {
+        const runtime::ContextScope scope(*device_);
+        result = scope.result();
+        if (result == cuda::success) result = launch_kernel(index, arguments.shape, &values, stream);
+      }
+    }
+    if (result != cuda::success) return launch_error(result, index);
+  }
+  return {};
+}
+
+cuda::Result PreparedState::launch_kernel(std::size_t index, const Shape& shape, void* parameters,
+                                          cuda::Stream stream) const {
+  const generator::KernelPlan& kernel = plan_.kernels[index];
+  const auto grid = static_cast<unsigned int>(shape.sequences() * shape.hv * kernel.ctas_per_head);
+  void* pointers[] = {parameters};
+  return device_->driver().launch_kernel(kernels_[index]->function(), grid, 1, 1,
+                                         static_cast<unsigned int>(kernel.threads), 1, 1,
+                                         static_cast<unsigned int>(kernel.dynamic_shared), stream, pointers, nullptr);
+}
+
+Error PreparedState::launch_error(cuda::Result result, std::size_t index) const {
+  const runtime::Driver& driver = device_->driver();
+  Error error = driver.error(result, fmt::format("launching {}", plan_.kernels[index].entry));
+  cuda::Context current = nullptr;
+  if (driver.context_get_current(&current) == cuda::success && current != device_->context()) {
+    error.message += fmt::format("; its kernels live in context {}, but {} is current: make that one current",
+                                 fmt::ptr(device_->context()), fmt::ptr(current));
+  }
+  return error;
+}
+
+}  // namespace osdn

@@ -1,0 +1,38 @@
+// A kernel in a context, ready to be launched.
+#pragma once
+
+#include <memory>
+
+#include "generator/plan.hpp"
+#include "osdn/engine.hpp"
+#include "runtime/compiler.hpp"
+#include "runtime/device.hpp"
+
+namespace osdn::runtime {
+
+/// Unloads its module with its last owner.
+class LoadedKernel {
+ public:
+  /// Loads what this driver runs: machine code, or the PTX on a software device.
+  static expected<std::shared_ptr<const LoadedKernel>> load(std::shared_ptr<const DeviceContext> device,
+                                                            const generator::KernelPlan& plan,
+                                                            const CompilerResult& compiled);
+  ~LoadedKernel();
+  LoadedKernel(const LoadedKernel&) = delete;
+  LoadedKernel& operator=(const LoadedKernel&) = delete;
+
+  [[nodiscard]] cuda::Function function() const { return function_; }
+  [[nodiscard]] const KernelReport& report() const { return report_; }
+
+ private:
+  explicit LoadedKernel(std::shared_ptr<const DeviceContext> device) : device_(std::move(device)) {}
+  expected<void> load_module(const std::string& image, const std::string& entry);
+  expected<void> allow_shared_memory(const generator::KernelPlan& plan);
+
+  std::shared_ptr<const DeviceContext> device_;
+  cuda::Module module_ = nullptr;
+  cuda::Function function_ = nullptr;
+  KernelReport report_;
+};
+
+}  // namespace osdn::runtime

@@ -1,0 +1,45 @@
+// What a PreparedOperation stands on.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "generator/plan.hpp"
+#include "osdn/engine.hpp"
+#include "runtime/loaded_kernel.hpp"
+
+namespace osdn {
+
+class PreparedState {
+ public:
+  using Kernels = std::vector<std::shared_ptr<const runtime::LoadedKernel>>;
+
+  PreparedState(std::shared_ptr<const runtime::DeviceContext> device, generator::Plan plan, Kernels kernels,
+                std::vector<KernelReport> reports, bool validate)
+      : device_(std::move(device)),
+        plan_(std::move(plan)),
+        kernels_(std::move(kernels)),
+        reports_(std::move(reports)),
+        validate_(validate) {}
+
+  /// The same operation as one finds it that asks again.
+  [[nodiscard]] std::shared_ptr<const PreparedState> as_found_in_memory() const;
+
+  [[nodiscard]] const generator::Plan& plan() const { return plan_; }
+  [[nodiscard]] const std::vector<KernelReport>& reports() const { return reports_; }
+  [[nodiscard]] expected<void> launch(const ForwardArguments& arguments, Stream stream) const;
+
+ private:
+  [[nodiscard]] expected<void> enqueue(const ForwardArguments& arguments, runtime::cuda::Stream stream) const;
+  [[nodiscard]] runtime::cuda::Result launch_kernel(std::size_t index, const Shape& shape, void* parameters,
+                                                    runtime::cuda::Stream stream) const;
+  [[nodiscard]] Error launch_error(runtime::cuda::Result result, std::size_t index) const;
+
+  std::shared_ptr<const runtime::DeviceContext> device_;
+  generator::Plan plan_;
+  Kernels kernels_;
+  std::vector<KernelReport> reports_;
+  bool validate_;
+};
+
+}  // namespace osdn

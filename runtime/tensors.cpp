@@ -1,0 +1,52 @@
+#include "runtime/tensors.hpp"
+
+#include <initializer_list>
+#include <limits>
+
+namespace osdn::runtime {
+namespace {
+
+std::uint64_t product(std::initializer_list<std::int64_t> factors) {
+  std::uint64_t all = 1;
+  for (const std::int64_t factor : factors) {
+    if (__builtin_mul_overflow(all, static_cast<std::uint64_t>(factor), &all)) {
+      return std::numeric_limits<std::uint64_t>::max();
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+std::array<Tensor, 12> tensors(const generator::Plan& plan, const ForwardArguments& arguments,
+                               std::size_t workspace_bytes) {
+  const Problem& problem = plan.problem;
+  const Shape& s = arguments.shape;
+  const std::int64_t element = problem.type == ElementType::fp32 ? 4 : 2;
+  const std::int64_t beta = problem.beta_type == BetaType::fp32 ? 4 : element;
+  const std::int64_t index = arguments.cu_seqlens_type == IndexType::int64 ? 8 : 4;
+  const auto aligned = [](std::int64_t bytes) { return static_cast<std::size_t>(bytes); };
+
+  std::uint64_t log_gamma = 0;
+  if (problem.apf == Apf::per_head) log_gamma = product({s.hv, 4});
+  if (problem.apf == Apf::per_token) log_gamma = product({s.b, s.t, s.hv, 4});
+  if (problem.apf == Apf::per_channel) log_gamma = product({s.b, s.t, s.hv, problem.k, 4});
+  const std::uint64_t key_bytes = product({s.b, s.t, s.h, problem.k, element});
+  const std::uint64_t value_bytes = product({s.b, s.t, s.hv, problem.v, element});
+  const std::uint64_t state_bytes = product({s.sequences(), s.hv, problem.k, problem.v, 4});
+  const std::uint64_t d_bytes = product({s.sequences(), s.hv, problem.k, 4});
+  return {{{"q", arguments.q, key_bytes, 16, false},
+           {"k", arguments.k, key_bytes, 16, false},
+           {"v", arguments.v, value_bytes, 16, false},
+           {"beta", arguments.beta, product({s.b, s.t, s.hv, beta}), aligned(beta), false},
+           {"log_gamma", arguments.log_gamma, log_gamma, 4, false},
+           {"initial_state", arguments.initial_state, state_bytes, 4, false},
+           {"initial_d", arguments.initial_d, d_bytes, 4, false},
+           {"cu_seqlens", arguments.cu_seqlens, s.packed() ? product({s.n + 1, index}) : 0, aligned(index), false},
+           {"o", arguments.o, value_bytes, 16, true},
+           {"final_state", arguments.final_state, state_bytes, 4, true},
+           {"final_d", arguments.final_d, d_bytes, 4, true},
+           {"workspace", arguments.workspace, workspace_bytes, 256, true}}};
+}
+
+}  // namespace osdn::runtime

@@ -1,0 +1,25 @@
+// The tensors of a launch as data: names, addresses, sizes.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "generator/plan.hpp"
+#include "osdn/arguments.hpp"
+
+namespace osdn::runtime {
+
+struct Tensor {
+  const char* name;
+  DevicePointer address;
+  std::uint64_t bytes;
+  std::size_t alignment;
+  bool written;
+};
+
+/// All tensors of the call, given or not; sizes saturate rather than wrap.
+[[nodiscard]] std::array<Tensor, 12> tensors(const generator::Plan& plan, const ForwardArguments& arguments,
+                                             std::size_t workspace_bytes);
+
+}  // namespace osdn::runtime
