@@ -39,7 +39,7 @@ class TensorLoader {
   }
 
   expected<Tensor> load(std::string_view field, std::string_view layout, const std::vector<std::int64_t>& shape,
-                        std::initializer_list<DType> types) const {
+                        const std::vector<DType>& types) const {
     auto found = info(field, layout, shape.size());
     if (!found) return found.error();
     if (found->shape != shape) {
@@ -56,7 +56,7 @@ class TensorLoader {
 
   expected<std::optional<Tensor>> load_optional(std::string_view field, std::string_view layout,
                                                 const std::vector<std::int64_t>& shape,
-                                                std::initializer_list<DType> types) const {
+                                                const std::vector<DType>& types) const {
     if (file_.find(field) == nullptr) return std::optional<Tensor>{};
     auto tensor = load(field, layout, shape, types);
     if (!tensor) return tensor.error();
@@ -130,8 +130,8 @@ expected<void> read_tensors(const safetensors::Reader& file, const TensorLoader&
   if (auto ok = keep(out.q, tensors.load("q", "[B,T,H,K]", {b, t, h, k}, {element})); !ok) return ok;
   if (auto ok = keep(out.k, tensors.load("k", "[B,T,H,K]", {b, t, h, k}, {element})); !ok) return ok;
   if (auto ok = keep(out.v, tensors.load("v", "[B,T,HV,V]", {b, t, hv, v}, {element})); !ok) return ok;
-  const auto beta_types = element == DType::f32 ? std::initializer_list<DType>{DType::f32}
-                                                : std::initializer_list<DType>{DType::f32, element};
+  std::vector<DType> beta_types = {DType::f32};
+  if (element != DType::f32) beta_types.push_back(element);
   if (auto ok = keep(out.beta, tensors.load("beta", "[B,T,HV]", {b, t, hv}, beta_types)); !ok) return ok;
   out.problem.beta_type = out.beta.dtype == DType::f32 ? BetaType::fp32 : BetaType::element;
 

@@ -151,83 +151,84 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"eta_negative", [](Metadata& m, Tensors&) { m["eta"] = "-1"; }, "eta is -1"},
         BadCase{"d_max", [](Metadata& m, Tensors&) { m["d_max"] = "0.1"; }, "d_max is 0.1"},
         BadCase{"too_large", [](Metadata& m, Tensors&) { m["scale"] = "1e300"; }, "scale is 1e+300"},
-        BadCase{"no_q", [](Metadata&, Tensors& t) { t.erase("q"); }, "q is missing"},
-        BadCase{"no_beta", [](Metadata&, Tensors& t) { t.erase("beta"); }, "beta is missing"},
+        BadCase{"no_q", [](Metadata&, Tensors& ts) { ts.erase("q"); }, "q is missing"},
+        BadCase{"no_beta", [](Metadata&, Tensors& ts) { ts.erase("beta"); }, "beta is missing"},
         BadCase{"q_type",
-                [](Metadata&, Tensors& t) {
-                  t["q"] = zeros(DType::f64, {1, 11, 2, 16});
+                [](Metadata&, Tensors& ts) {
+                  ts["q"] = zeros(DType::f64, {1, 11, 2, 16});
                 },
                 "q has the type F64"},
         BadCase{"k_type",
-                [](Metadata&, Tensors& t) {
-                  t["k"] = zeros(DType::f16, {1, 11, 2, 16});
+                [](Metadata&, Tensors& ts) {
+                  ts["k"] = zeros(DType::f16, {1, 11, 2, 16});
                 },
                 "k has the type F16"},
         BadCase{"q_rank",
-                [](Metadata&, Tensors& t) {
-                  t["q"].shape = {11, 2, 16};
+                [](Metadata&, Tensors& ts) {
+                  ts["q"].shape = {11, 2, 16};
                 },
                 "q has the shape [11, 2, 16]"},
         BadCase{"k_shape",
-                [](Metadata&, Tensors& t) {
-                  t["k"].shape = {1, 11, 1, 32};
+                [](Metadata&, Tensors& ts) {
+                  ts["k"].shape = {1, 11, 1, 32};
                 },
                 "k has the shape"},
         BadCase{"heads",
-                [](Metadata&, Tensors& t) {
-                  t["v"] = zeros(DType::bf16, {1, 11, 3, 32});
+                [](Metadata&, Tensors& ts) {
+                  ts["v"] = zeros(DType::bf16, {1, 11, 3, 32});
                 },
                 "v has 3 heads"},
         BadCase{"no_heads",
-                [](Metadata&, Tensors& t) {
-                  t["q"] = zeros(DType::bf16, {1, 11, 0, 16});
+                [](Metadata&, Tensors& ts) {
+                  ts["q"] = zeros(DType::bf16, {1, 11, 0, 16});
                 },
                 "dimension 2"},
         BadCase{"state_shape",
-                [](Metadata&, Tensors& t) {
-                  t["initial_state"].shape = {3, 4, 32, 16};
+                [](Metadata&, Tensors& ts) {
+                  ts["initial_state"].shape = {3, 4, 32, 16};
                 },
                 "initial_state has the shape"},
         BadCase{"log_gamma_shape", [](Metadata& m, Tensors&) { m["apf"] = "per_token"; }, "log_gamma has the shape"},
         BadCase{"log_gamma_surplus", [](Metadata& m, Tensors&) { m["apf"] = "none"; }, "log_gamma is given"},
-        BadCase{"log_gamma_positive", [](Metadata&, Tensors& t) { set(t, "log_gamma", 3, 0.5F); },
+        BadCase{"log_gamma_positive", [](Metadata&, Tensors& ts) { set(ts, "log_gamma", 3, 0.5F); },
                 "log_gamma, element 3"},
         BadCase{"initial_d_without",
-                [](Metadata& m, Tensors& t) {
+                [](Metadata& m, Tensors& ts) {
                   m["precondition"] = "none";
-                  t.erase("log_gamma");
+                  ts.erase("log_gamma");
                 },
                 "initial_d is given"},
-        BadCase{"nan_state", [](Metadata&, Tensors& t) { set(t, "initial_state", 9, std::nanf("")); },
+        BadCase{"nan_state", [](Metadata&, Tensors& ts) { set(ts, "initial_state", 9, std::nanf("")); },
                 "initial_state, element 9"},
-        BadCase{"nan_q", [](Metadata&, Tensors& t) { t["q"].data[5] = t["q"].data[4] = std::byte{0xFF}; },
+        BadCase{"nan_q", [](Metadata&, Tensors& ts) { ts["q"].data[5] = ts["q"].data[4] = std::byte{0xFF}; },
                 "q, element 2"},
-        BadCase{"infinite_d", [](Metadata&, Tensors& t) { set(t, "initial_d", 1, INFINITY); }, "initial_d, element 1"},
+        BadCase{"infinite_d", [](Metadata&, Tensors& ts) { set(ts, "initial_d", 1, INFINITY); },
+                "initial_d, element 1"},
         BadCase{"decreasing",
-                [](Metadata&, Tensors& t) {
-                  t["cu_seqlens"] = to_tensor(std::vector<std::int64_t>{0, 7, 4, 11}, {4});
+                [](Metadata&, Tensors& ts) {
+                  ts["cu_seqlens"] = to_tensor(std::vector<std::int64_t>{0, 7, 4, 11}, {4});
                 },
                 "cu_seqlens[2] is 4, less than"},
         BadCase{"first",
-                [](Metadata&, Tensors& t) {
-                  t["cu_seqlens"] = to_tensor(std::vector<std::int64_t>{1, 4, 4, 11}, {4});
+                [](Metadata&, Tensors& ts) {
+                  ts["cu_seqlens"] = to_tensor(std::vector<std::int64_t>{1, 4, 4, 11}, {4});
                 },
                 "cu_seqlens[0] is 1"},
         BadCase{"last",
-                [](Metadata&, Tensors& t) {
-                  t["cu_seqlens"] = to_tensor(std::vector<std::int64_t>{0, 4, 4, 12}, {4});
+                [](Metadata&, Tensors& ts) {
+                  ts["cu_seqlens"] = to_tensor(std::vector<std::int64_t>{0, 4, 4, 12}, {4});
                 },
                 "cu_seqlens[3] is 12"},
-        BadCase{"cu_seqlens_type", [](Metadata&, Tensors& t) { t["cu_seqlens"] = zeros(DType::f32, {4}); },
+        BadCase{"cu_seqlens_type", [](Metadata&, Tensors& ts) { ts["cu_seqlens"] = zeros(DType::f32, {4}); },
                 "cu_seqlens has the type F32"},
-        BadCase{"cu_seqlens_empty", [](Metadata&, Tensors& t) { t["cu_seqlens"] = zeros(DType::i64, {0}); },
+        BadCase{"cu_seqlens_empty", [](Metadata&, Tensors& ts) { ts["cu_seqlens"] = zeros(DType::i64, {0}); },
                 "cu_seqlens has the shape [0]"},
         BadCase{"packed_batch",
-                [](Metadata&, Tensors& t) {
-                  for (const char* name : {"q", "k", "v"}) t[name].shape[0] = 11, t[name].shape[1] = 1;
+                [](Metadata&, Tensors& ts) {
+                  for (const char* name : {"q", "k", "v"}) ts[name].shape[0] = 11, ts[name].shape[1] = 1;
                 },
                 "B = 11 with cu_seqlens"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST_F(CaseFile, WhatACaseDoesNotHaveIsNoted) {
   ASSERT_TRUE(store_case(path("good"), packed_case(), nullptr));

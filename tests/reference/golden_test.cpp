@@ -57,7 +57,7 @@ TEST_P(Golden, ReferenceMeetsItTo1em12) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, Golden, testing::ValuesIn(golden_files()),
-                         [](const auto& info) { return std::filesystem::path(info.param).stem().string(); });
+                         [](const auto& test) { return std::filesystem::path(test.param).stem().string(); });
 
 }  // namespace
 }  // namespace osdn::reference

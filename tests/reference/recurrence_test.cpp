@@ -164,7 +164,8 @@ TEST(Recurrence, InitialDMayLieOutsideTheClip) {
 
 TEST(Recurrence, TheClipBindsAndHolds) {
   Numbers numbers = lively();
-  numbers.eta = 4.0;
+  numbers.d_min = 0.95;
+  numbers.d_max = 1.05;
   const auto out = solve(make(small_problem(), {.b = 1, .t = 200}, numbers)).value_or_throw();
   int bound = 0;
   for (const double d : out.final_d) {
@@ -252,7 +253,7 @@ INSTANTIATE_TEST_SUITE_P(
                                in.log_gamma = {};
                              },
                              "initial_d is given"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace osdn::reference

@@ -136,7 +136,7 @@ INSTANTIATE_TEST_SUITE_P(
                     return text;
                   }(),
                   0, "a"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST(SafetensorsHeader, ALengthThatCannotBeIsRefused) {
   for (const std::uint64_t length : {std::uint64_t{3}, std::uint64_t{99'999'999}, ~std::uint64_t{0}}) {
