@@ -1,0 +1,98 @@
+// What the README shows is what is built and what runs.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "reference/forward.hpp"
+
+namespace {
+
+std::string read(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file) << path;
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// The text between the only ```cpp line and the ``` after it.
+std::string cpp_block(const std::string& markdown) {
+  const std::string open = "\n```cpp\n";
+  const std::size_t begin = markdown.find(open);
+  if (begin == std::string::npos || markdown.find(open, begin + 1) != std::string::npos) return {};
+  const std::size_t end = markdown.find("\n```\n", begin + open.size());
+  return markdown.substr(begin + open.size(), end + 1 - begin - open.size());
+}
+
+TEST(Readme, ShowsTheExampleThatIsBuilt) {
+  EXPECT_EQ(cpp_block(read(OSDN_SOURCE_FOLDER "/README.md")), read(OSDN_SOURCE_FOLDER "/examples/forward.cpp"));
+}
+
+struct Run {
+  int status = -1;
+  std::string output;
+};
+
+Run run(const std::string& command) {
+  FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return {};
+  Run result;
+  std::array<char, 256> part{};
+  while (std::fgets(part.data(), part.size(), pipe) != nullptr) result.output += part.data();
+  result.status = pclose(pipe);
+  return result;
+}
+
+/// The example's inputs, drawn as the example draws them, and the recurrence's answer to them.
+std::vector<double> expected_output() {
+  std::mt19937 random(1);
+  const auto tensor = [&](std::size_t count) {
+    std::vector<double> values(count);
+    for (double& x : values) x = std::uniform_real_distribution<float>(0.0F, 0.2F)(random);
+    return values;
+  };
+  const std::vector<double> q = tensor(51200);
+  const std::vector<double> k = tensor(51200);
+  const std::vector<double> v = tensor(51200);
+  const std::vector<double> beta = tensor(800);
+  osdn::reference::ForwardInputs inputs;
+  inputs.problem.type = osdn::ElementType::fp32;
+  inputs.problem.k = inputs.problem.v = 64;
+  inputs.shape = {.b = 2, .t = 100, .h = 4, .hv = 4};
+  inputs.numbers = osdn::reference::to_double(osdn::Hyperparameters{});
+  inputs.q = q;
+  inputs.k = k;
+  inputs.v = v;
+  inputs.beta = beta;
+  return osdn::reference::forward(inputs).value_or_throw().o;
+}
+
+TEST(Example, PrintsTheRecurrencesAnswer) {
+  const Run example = run("'" OSDN_EXAMPLE "' '" OSDN_EMULATOR_LIBRARY "'");
+  ASSERT_EQ(example.status, 0) << example.output;
+  double first = NAN;
+  double last = NAN;
+  const std::size_t numbers = example.output.find(": o[0] = ");
+  ASSERT_NE(numbers, std::string::npos) << example.output;
+  ASSERT_EQ(std::sscanf(example.output.c_str() + numbers, ": o[0] = %lf, o[51199] = %lf", &first, &last), 2);
+  const std::vector<double> expected = expected_output();
+  double squares = 0;
+  for (const double x : expected) squares += x * x;
+  const double tolerance =
+      1.5e-3 * std::sqrt(squares / static_cast<double>(expected.size())) + 1e-6;  // tf32; six digits
+  EXPECT_NEAR(first, expected.front(), tolerance);
+  EXPECT_NEAR(last, expected.back(), tolerance);
+}
+
+TEST(Example, SaysWhatIsWrongWhenThereIsNoDriver) {
+  const Run example = run("'" OSDN_EXAMPLE "' /nowhere/libcuda.so.1 2>&1");
+  EXPECT_NE(example.status, 0);
+  EXPECT_NE(example.output.find("/nowhere/libcuda.so.1"), std::string::npos) << example.output;
+}
+
+}  // namespace
