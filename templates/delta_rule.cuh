@@ -21,21 +21,23 @@ namespace osdn {
 /// Loads hᵀ of this warp's value columns, or zeros.
 template <class Traits, int Features>
 inline void load_state(Block (&h)[Features], const float* state) {
+  const float* lane = state + lane_column() * Traits::V + lane_row();
 #pragma unroll
   for (int f = 0; f < Features; ++f) {
-    for_each_element(h[f], [&](int column, int feature, float& x) {
-      x = state != nullptr ? state[static_cast<long long>(16 * f + feature) * Traits::V + column] : 0.0F;
-    });
+    h[f] = zero_block();
+    if (state == nullptr) continue;
+    for_each_element(h[f],
+                     [&](int column, int feature, float& x) { x = lane[(16 * f + feature) * Traits::V + column]; });
   }
 }
 
 template <class Traits, int Features>
 inline void store_state(Block (&h)[Features], float* state) {
+  float* lane = state + lane_column() * Traits::V + lane_row();
 #pragma unroll
   for (int f = 0; f < Features; ++f) {
-    for_each_element(h[f], [&](int column, int feature, float& x) {
-      state[static_cast<long long>(16 * f + feature) * Traits::V + column] = x;
-    });
+    for_each_element(h[f],
+                     [&](int column, int feature, float& x) { lane[(16 * f + feature) * Traits::V + column] = x; });
   }
 }
 

@@ -25,6 +25,15 @@ struct DeltaRuleChunk {
   using Type = Element<Traits::type>;
   using Storage = typename Type::Storage;
   using Product = Tensor<Traits::type, Traits::math>;
+  using A = typename Product::A;
+  template <int Stride>
+  using ReadA = typename Product::template ReadA<Stride>;
+  template <int Stride>
+  using ReadB = typename Product::template ReadB<Stride>;
+  template <int Stride>
+  using ReadTransposedB = typename Product::template ReadTransposedB<Stride>;
+  template <int Stride>
+  using ReadTransposed = typename Product::template ReadTransposed<Stride>;
 
   static constexpr DeltaRuleLayout layout =
       delta_rule_layout(sizeof(Storage), K, block_v, C, Traits::stages, preconditioned);
@@ -165,6 +174,7 @@ struct DeltaRuleChunk {
       const long long number = head * all_chunks<C>(p) + sequence.first_chunk + chunk;
       for (int c = threadIdx.x; c < K; c += threads) {
         float d = p.d_chunks[number * K + c];
+#pragma unroll 4
         for (int i = 0; i < C; ++i) {
           const float key = Type::to_float(k[i * k_stride + c]);
           w[i * k_stride + c] = Type::from_float(i < rows ? d * key : 0.0F);
@@ -193,20 +203,19 @@ struct DeltaRuleChunk {
       int i = 0;
       int j = is_p ? item - lower : item;
       while (j > i) j -= ++i;
-      const Storage* left = (is_p ? q : k) + 16 * i * k_stride;
+      const ReadA<k_stride> left((is_p ? q : k) + 16 * i * k_stride);
+      const ReadTransposedB<k_stride> right(w + 16 * j * k_stride);
       Block sum = zero_block();
-#pragma unroll
-      for (int c = 0; c < K; c += 16) {
-        Product::multiply_add(sum, Product::template load_a<k_stride>(left + c),
-                              Product::template load_b_transposed<k_stride>(w + 16 * j * k_stride + c));
-      }
+#pragma unroll 2
+      for (int f = 0; f < K / 16; ++f) Product::multiply_add(sum, left(0, f), right(0, f));
+      const int a = 16 * i + lane_row();
+      const int b = 16 * j + lane_column();
       for_each_element(sum, [&](int row, int column, float& x) {
-        const int a = 16 * i + row;
-        const int b = 16 * j + column;
         if (is_p) {
-          qw[a * p_stride + b] = Type::from_float(b <= a ? x : 0.0F);
+          qw[(a + row) * p_stride + b + column] = Type::from_float(b + column <= a + row ? x : 0.0F);
         } else {
-          t[a * t_stride + b] = b < a ? x * beta[a] * key_factor(a) * key_factor(b) : 0.0F;
+          const float factor = beta[a + row] * key_factor(a + row) * key_factor(b + column);
+          t[(a + row) * t_stride + b + column] = b + column < a + row ? x * factor : 0.0F;
         }
       });
     }
@@ -240,55 +249,52 @@ struct DeltaRuleChunk {
 
   /// The state's step for one warp's 16 value columns: reads h, writes o, updates h.
   void step(Block (&h)[K / 16], int tile) {
-    typename Product::A state[K / 16];
+    const ReadTransposedB<k_stride> keys(k);
+    const ReadTransposedB<k_stride> queries(q);
+    const ReadTransposedB<inverse_stride> inverses(inverse());
+    const ReadTransposedB<p_stride> products(qw);
+    const ReadB<k_stride> write_keys(w);
+    const ReadTransposed<v_stride> values(v + 16 * tile);
+
+    A state[K / 16];
 #pragma unroll
     for (int f = 0; f < K / 16; ++f) state[f] = Product::round(h[f]);
 
-    typename Product::A x[blocks];  // Xᵀ = (Vᵀ − hᵀKᵀ) Diag(β)
+    A x[blocks];  // Xᵀ = (Vᵀ − hᵀKᵀ) Diag(β)
 #pragma unroll
     for (int j = 0; j < blocks; ++j) {
       Block read = zero_block();
 #pragma unroll
-      for (int f = 0; f < K / 16; ++f) {
-        Product::multiply_add(read, state[f],
-                              Product::template load_b_transposed<k_stride>(k + 16 * j * k_stride + 16 * f));
-      }
-      Block value = Product::template load_transposed<v_stride>(v + 16 * j * v_stride + 16 * tile);
+      for (int f = 0; f < K / 16; ++f) Product::multiply_add(read, state[f], keys(j, f));
+      Block value = values(j, 0);
       subtract_read(value, read, j);
       x[j] = Product::round(value);
     }
     __syncwarp();  // all lanes have read V: its buffer takes O
 
-    typename Product::A u[blocks];  // Uᵀ = Xᵀ Tᵀ, times the key's factor: it only ever meets W
+    A u[blocks];  // Uᵀ = Xᵀ Tᵀ, times the key's factor: it only ever meets W
 #pragma unroll
     for (int i = 0; i < blocks; ++i) {
       Block sum = zero_block();
 #pragma unroll
-      for (int j = 0; j <= i; ++j) {
-        Product::multiply_add(
-            sum, x[j],
-            Product::template load_b_transposed<inverse_stride>(inverse() + 16 * i * inverse_stride + 16 * j));
-      }
-      for_each_element(sum, [&](int, int token, float& y) { y *= key_factor(16 * i + token); });
+      for (int j = 0; j <= i; ++j) Product::multiply_add(sum, x[j], inverses(i, j));
+      for_each_element(sum, [&](int, int token, float& y) { y *= key_factor(16 * i + lane_column() + token); });
       u[i] = Product::round(sum);
     }
 
-#pragma unroll
+    Storage* out = v + lane_column() * v_stride + 16 * tile + lane_row();
+#pragma unroll 1
     for (int i = 0; i < blocks; ++i) {  // Oᵀ = scale (hᵀQᵀ + Uᵀ Pᵀ)
       Block sum = zero_block();
 #pragma unroll
-      for (int f = 0; f < K / 16; ++f) {
-        Product::multiply_add(sum, state[f],
-                              Product::template load_b_transposed<k_stride>(q + 16 * i * k_stride + 16 * f));
-      }
+      for (int f = 0; f < K / 16; ++f) Product::multiply_add(sum, state[f], queries(i, f));
 #pragma unroll
-      for (int j = 0; j <= i; ++j) {
-        Product::multiply_add(sum, u[j],
-                              Product::template load_b_transposed<p_stride>(qw + 16 * i * p_stride + 16 * j));
+      for (int j = 0; j < blocks; ++j) {
+        if (j <= i) Product::multiply_add(sum, u[j], products(i, j));
       }
       for_each_element(sum, [&](int column, int token, float& y) {
-        const int row = 16 * i + token;
-        v[row * v_stride + 16 * tile + column] = Type::from_float(y * p.scale * query_factor(row));
+        const float factor = p.scale * query_factor(16 * i + lane_column() + token);
+        out[(16 * i + token) * v_stride + column] = Type::from_float(y * factor);
       });
     }
     __syncwarp();
@@ -297,20 +303,18 @@ struct DeltaRuleChunk {
 #pragma unroll
     for (int f = 0; f < K / 16; ++f) {  // hᵀ += Uᵀ W
 #pragma unroll
-      for (int j = 0; j < blocks; ++j) {
-        Product::multiply_add(h[f], u[j], Product::template load_b<k_stride>(w + 16 * j * k_stride + 16 * f));
-      }
+      for (int j = 0; j < blocks; ++j) Product::multiply_add(h[f], u[j], write_keys(j, f));
     }
   }
 
   /// value ← β (value − r read), column by column of tokens.
   void subtract_read(Block& value, const Block& read, int j) const {
-    const int column = 2 * (lane_id() % 4);
+    const int first = 16 * j + lane_column();
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const int token = 16 * j + 8 * half + column + i % 2;
+        const int token = first + 8 * half + i % 2;
         value.x[half][i] = beta[token] * (value.x[half][i] - key_factor(token) * read.x[half][i]);
       }
     }

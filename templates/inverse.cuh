@@ -51,57 +51,44 @@ inline void invert_by_substitution(float* t) {
   }
 }
 
-/// One level of merging: for each pair of inverted blocks of `size` rows, the block between them becomes
-/// −T₁ L T₀. Transposed, so that a product's accumulator is the next one's A operand: Yᵀ = T₀ᵀ Lᵀ, then −Yᵀ T₁ᵀ.
-template <int C, int Stride, int Warps, int size>
+/// out = sign · Σ_{from ≤ m < to} a_m b_m for 16×16 blocks, a along a block row and b along a block column.
+template <int Stride>
+inline void multiply_blocks(float* out, const float* a, const float* b, int from, int to, float sign) {
+  const Fp32Tensor::ReadA<Stride> read_a(a);
+  const Fp32Tensor::ReadB<Stride> read_b(b);
+  Block sum = zero_block();
+#pragma unroll 1
+  for (int m = from; m < to; ++m) Fp32Tensor::multiply_add(sum, read_a(0, m), read_b(m, 0));
+  float* lane = out + lane_row() * Stride + lane_column();
+  for_each_element(sum, [&](int row, int column, float& x) { lane[row * Stride + column] = sign * x; });
+}
+
+/// Merges neighbours of `size` inverted rows, T₀ above and T₁ below, until one is left: the block between them becomes
+/// −T₁ L T₀. The space above the diagonal, which nobody reads, takes L T₀. Loops stay loops: one body serves all sizes.
+template <int C, int Stride, int Warps>
 inline void merge_inverses(float* t) {
-  constexpr int blocks = size / 16;
-  constexpr int pairs = C / (2 * size);
-  constexpr int columns = pairs * blocks;  // one warp makes one column of 16×16 blocks
-  constexpr int columns_per_warp = (columns + Warps - 1) / Warps;
-  Block result[columns_per_warp][blocks];
-#pragma unroll
-  for (int n = 0; n < columns_per_warp; ++n) {
-    const int item = warp_id() + n * Warps;
-    if (item >= columns) continue;
-    const int j = item % blocks;
-    float* first = t + (item / blocks) * 2 * size * (Stride + 1);
-    float* second = first + size * (Stride + 1);
-    float* between = first + size * Stride;
-    Block y[blocks];
-#pragma unroll
-    for (int i = 0; i < blocks; ++i) {
-      y[i] = zero_block();
-      for (int m = j; m < blocks; ++m) {  // T₀ is lower triangular
-        const auto a = Fp32Tensor::load_a_transposed<Stride>(first + 16 * m * Stride + 16 * j);
-        Fp32Tensor::multiply_add(y[i], a, Fp32Tensor::load_b_transposed<Stride>(between + 16 * i * Stride + 16 * m));
+#pragma unroll 1
+  for (int size = 16; size < C; size *= 2) {
+    const int blocks = size / 16;
+    const int items = C / (2 * size) * blocks * blocks;
+#pragma unroll 1
+    for (int second_product = 0; second_product < 2; ++second_product) {
+#pragma unroll 1
+      for (int item = warp_id(); item < items; item += Warps) {
+        const int i = item / blocks % blocks;
+        const int j = item % blocks;
+        float* first = t + item / (blocks * blocks) * 2 * size * (Stride + 1);
+        float* above = first + size;
+        float* below = first + size * Stride;
+        float* second = below + size;
+        multiply_blocks<Stride>((second_product ? below : above) + 16 * i * Stride + 16 * j,
+                                (second_product ? second : below) + 16 * i * Stride,
+                                (second_product ? above : first) + 16 * j, second_product ? 0 : j,
+                                second_product ? i + 1 : blocks, second_product ? -1.0F : 1.0F);
       }
-    }
-#pragma unroll
-    for (int i = 0; i < blocks; ++i) {
-      result[n][i] = zero_block();
-#pragma unroll
-      for (int m = 0; m <= i; ++m) {
-        Fp32Tensor::multiply_add(result[n][i], Fp32Tensor::round(y[m]),
-                                 Fp32Tensor::load_b_transposed<Stride>(second + 16 * i * Stride + 16 * m));
-      }
+      __syncthreads();
     }
   }
-  __syncthreads();
-#pragma unroll
-  for (int n = 0; n < columns_per_warp; ++n) {
-    const int item = warp_id() + n * Warps;
-    if (item >= columns) continue;
-    const int j = item % blocks;
-    float* between = t + (item / blocks) * 2 * size * (Stride + 1) + size * Stride;
-#pragma unroll
-    for (int i = 0; i < blocks; ++i) {
-      for_each_element(result[n][i], [&](int row, int column, float& x) {  // the block is transposed
-        between[(16 * i + column) * Stride + 16 * j + row] = -x;
-      });
-    }
-  }
-  __syncthreads();
 }
 
 /// Inverts the 16×16 diagonal blocks in fp32, then merges neighbours until one block is left.
@@ -114,9 +101,7 @@ inline void invert_blocked(float* t) {
     invert_16([&](int i, int j) -> float& { return diagonal[i * Stride + j]; });
   }
   __syncthreads();
-  if constexpr (C >= 32) merge_inverses<C, Stride, Warps, 16>(t);
-  if constexpr (C >= 64) merge_inverses<C, Stride, Warps, 32>(t);
-  if constexpr (C >= 128) merge_inverses<C, Stride, Warps, 64>(t);
+  merge_inverses<C, Stride, Warps>(t);
 }
 
 /// All threads of the CTA; begins after and ends with a barrier.

@@ -114,10 +114,14 @@ struct PreconditionerGroup : PreconditionerHead<Traits> {
     Block gram = zero_block();
     for (int c = 0; c < K; c += 16) {
       Block s;
-      for_each_element(s, [&](int row, int column, float& x) { x = squared_key(first_row + row, c + column); });
+      for_each_element(s, [&](int row, int column, float& x) {
+        x = squared_key(first_row + lane_row() + row, c + lane_column() + column);
+      });
       Fp32Tensor::multiply_add(gram, Fp32Tensor::round(s), Fp32Tensor::transposed_b(s));
     }
-    for_each_element(gram, [&](int row, int column, float& x) { m[row * inverse_stride + column] = x; });
+    for_each_element(gram, [&](int row, int column, float& x) {
+      m[(lane_row() + row) * inverse_stride + lane_column() + column] = x;
+    });
     __syncwarp();
     if (lane_id() < solve_rows) {
       const int j = lane_id();
@@ -193,44 +197,26 @@ struct PreconditionerGroup : PreconditionerHead<Traits> {
     return fmaf(anchor, squares[first_row + lane_id() % solve_rows], sum);
   }
 
-  /// Moves d through the block with the clip; true if this thread's d met a bound. `read` gains s_t d_t of each row.
-  bool replay(float (&d)[Head::per_thread], float gain, int first_row, float* read) {
+  /// Moves d through the block with the clip; true if this thread's d met a bound. read[t] becomes this thread's part
+  /// of ⟨s_t, d_t⟩.
+  bool replay(float (&d)[Head::per_thread], float gain, int first_row, float (&read)[solve_rows]) {
     bool clipped = false;
     const int end = rows - first_row;
 #pragma unroll
     for (int t = 0; t < solve_rows; ++t) {
       const float row_gain = __shfl_sync(all_lanes, gain, t);
+      read[t] = 0.0F;
       if (t >= end) continue;
       Head::for_each_feature([&](int slot, int feature) {
         const float s = squared_key(first_row + t, feature);
-        if (read != nullptr) read[t] = fmaf(s, d[slot], read[t]);
-        const float moved =
-            advance_unclipped<Traits>(d[slot], forgets ? gamma_of(first_row + t, feature) : 1.0F, row_gain, s, p);
+        read[t] = fmaf(s, d[slot], read[t]);
+        const float gamma_t = forgets ? gamma_of(first_row + t, feature) : 1.0F;
+        const float moved = advance_unclipped<Traits>(d[slot], gamma_t, row_gain, s, p);
         d[slot] = clip(moved, p.d_min, p.d_max);
         clipped |= d[slot] != moved;
       });
     }
     return clipped;
-  }
-
-  /// Gates and replay in turn until the gates no longer move. On entry `gain` is the unclipped solution's; on return d
-  /// is past the block.
-  float iterate(float (&d)[Head::per_thread], float gain, int first_row) {
-    const int row = first_row + lane_id() % solve_rows;
-    for (int round = 0; round < solve_rows; ++round) {
-      float trial[Head::per_thread];
-      Head::for_each_feature([&](int slot, int) { trial[slot] = d[slot]; });
-      float read[solve_rows];
-#pragma unroll
-      for (int t = 0; t < solve_rows; ++t) read[t] = 0.0F;
-      replay(trial, gain, first_row, read);
-      const float next = mu[row] * (1.0F - b[row] * this->sum_16(read));
-      const bool moved = fabsf(next - gain) > 1e-6F * fabsf(mu[row]);
-      gain = next;
-      if (!__any_sync(all_lanes, moved)) break;  // every warp holds the same gates
-    }
-    replay(d, gain, first_row, nullptr);
-    return gain;
   }
 
   /// Token by token, for blocks whose gates move d a lot while the clip binds.
@@ -250,6 +236,35 @@ struct PreconditionerGroup : PreconditionerHead<Traits> {
     return gains;
   }
 
+  /// From the unclipped solution's gains to the exact ones: nothing to do where no clip bound, else gates and replay in
+  /// turn until the gates no longer move. On return d is past the block.
+  float settle(float (&d)[Head::per_thread], float gain, int block) {
+    const int first_row = block * solve_rows;
+    const int row = first_row + lane_id() % solve_rows;
+#pragma unroll 1
+    for (int round = 0; round <= solve_rows; ++round) {
+      float trial[Head::per_thread];
+      Head::for_each_feature([&](int slot, int) { trial[slot] = d[slot]; });
+      float read[solve_rows];
+      const bool clipped = replay(trial, gain, first_row, read);
+      bool exact = round == solve_rows;  // after 16 rounds the gates of 16 tokens are, whatever κ
+      if (round == 0) {
+        exact = !__syncthreads_or(clipped);
+        if (!exact && largest_row_sum[block] > iterate_below) return go_by_tokens(d, first_row);
+      }
+      if (!exact) {
+        const float next = mu[row] * (1.0F - b[row] * this->sum_16(read));
+        exact = !__any_sync(all_lanes, fabsf(next - gain) > 1e-6F * fabsf(mu[row]));  // every warp holds the same gates
+        if (!exact) gain = next;
+      }
+      if (exact) {
+        Head::for_each_feature([&](int slot, int) { d[slot] = trial[slot]; });
+        return gain;
+      }
+    }
+    return gain;
+  }
+
   /// The serial part: one block of the group, from d at its start to d behind it.
   void step(float (&d)[Head::per_thread], int block) {
     const int first_row = block * solve_rows;
@@ -260,17 +275,7 @@ struct PreconditionerGroup : PreconditionerHead<Traits> {
     for (int j = 0; j < solve_rows; ++j) {
       z = fmaf(inverse[row * inverse_stride + j], __shfl_sync(all_lanes, right, j), z);
     }
-    float gain = mu[row] * z;
-    float trial[Head::per_thread];
-    Head::for_each_feature([&](int slot, int) { trial[slot] = d[slot]; });
-    const bool clipped = replay(trial, gain, first_row, nullptr);
-    if (!__syncthreads_or(clipped)) {
-      Head::for_each_feature([&](int slot, int) { d[slot] = trial[slot]; });
-    } else if (largest_row_sum[block] <= iterate_below) {
-      gain = iterate(d, gain, first_row);
-    } else {
-      gain = go_by_tokens(d, first_row);
-    }
+    const float gain = settle(d, mu[row] * z, block);
     if (threadIdx.x < solve_rows && row < rows) this->store_gain(first + row, gain);
   }
 };

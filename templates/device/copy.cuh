@@ -34,6 +34,7 @@ template <int Rows, int Columns, int Stride, int Threads, class T>
 inline void copy_tile_async(T* shared, const T* global, long long row_stride, int valid_rows) {
   constexpr int per_vector = 16 / sizeof(T);
   constexpr int vectors_per_row = Columns / per_vector;
+#pragma unroll 2
   for (int i = threadIdx.x; i < Rows * vectors_per_row; i += Threads) {
     const int row = i / vectors_per_row;
     const int column = (i % vectors_per_row) * per_vector;

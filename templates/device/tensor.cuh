@@ -21,30 +21,37 @@ inline Block zero_block() {
   return Block{{{0, 0, 0, 0}, {0, 0, 0, 0}}};
 }
 
-/// Calls f(row, column, element) for this lane's elements.
+/// Row and column of this lane's first element of a block.
+inline int lane_row() {
+  return lane_id() / 4;
+}
+inline int lane_column() {
+  return 2 * (lane_id() % 4);
+}
+
+/// Calls f(row, column, element) for this lane's elements, row and column counted from lane_row() and lane_column():
+/// constants after unrolling, so that an address made once per matrix serves all of them.
 template <class F>
 inline void for_each_element(Block& block, F f) {
-  const int row = lane_id() / 4;
-  const int column = 2 * (lane_id() % 4);
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) f(row + 8 * (i / 2), 8 * half + column + i % 2, block.x[half][i]);
+    for (int i = 0; i < 4; ++i) f(8 * (i / 2), 8 * half + i % 2, block.x[half][i]);
   }
 }
 
 /// Four 8×8 matrices of 16-bit elements; lanes 8m … 8m + 7 point at the rows of matrix m.
-inline void load_matrices(unsigned (&r)[4], const void* row) {
+inline void load_matrices(unsigned (&r)[4], unsigned row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(shared_address(row))
+               : "r"(row)
                : "memory");
 }
 
-inline void load_matrices_transposed(unsigned (&r)[4], const void* row) {
+inline void load_matrices_transposed(unsigned (&r)[4], unsigned row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(shared_address(row))
+               : "r"(row)
                : "memory");
 }
 
@@ -64,8 +71,11 @@ inline void mma_16x8x16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsi
   }
 }
 
-/// Operands and products of one arithmetic; this one for 16-bit elements. Shared matrices are row-major with `Stride`
-/// elements a row, and `matrix` points at the first element of the block.
+/// Operands and products of one arithmetic; this one for 16-bit elements.
+///
+/// Readers bring 16×16 blocks of a row-major shared matrix (`Stride` elements a row) into registers: reader(i, j) reads
+/// the block at row 16 i, column 16 j. A reader keeps the lane's address, so blocks at constant places cost no address
+/// arithmetic.
 template <ElementType type, Fp32Math math>
 struct Tensor {
   using Storage = typename Element<type>::Storage;
@@ -87,43 +97,63 @@ struct Tensor {
     return a;
   }
 
-  /// A[i][c] = matrix[i][c].
+  /// a[r][c] = matrix[16 i + r][16 j + c]
   template <int Stride>
-  static A load_a(const Storage* matrix) {
-    A a;
-    load_matrices(a.r, matrix + (lane_id() % 16) * Stride + (lane_id() / 16) * 8);
-    return a;
-  }
-
-  /// B[c][n] = matrix[n][c]: the product is with the matrix transposed.
-  template <int Stride>
-  static B load_b_transposed(const Storage* matrix) {
-    B b;
-    load_matrices(b.r, matrix + (lane_id() % 8 + (lane_id() / 16) * 8) * Stride + (lane_id() / 8 % 2) * 8);
-    return b;
-  }
-
-  /// B[c][n] = matrix[c][n].
-  template <int Stride>
-  static B load_b(const Storage* matrix) {
-    B b;
-    load_matrices_transposed(b.r, matrix + (lane_id() % 16) * Stride + (lane_id() / 16) * 8);
-    return b;
-  }
-
-  /// Block[i][j] = matrix[j][i].
-  template <int Stride>
-  static Block load_transposed(const Storage* matrix) {
-    unsigned r[4];
-    load_matrices_transposed(r, matrix + (lane_id() % 8 + (lane_id() / 16) * 8) * Stride + (lane_id() / 8 % 2) * 8);
-    Block block;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      block.x[i / 2][2 * (i % 2)] = Element<type>::to_float(static_cast<unsigned short>(r[i] & 0xffffU));
-      block.x[i / 2][2 * (i % 2) + 1] = Element<type>::to_float(static_cast<unsigned short>(r[i] >> 16));
+  struct ReadA {
+    unsigned address;
+    explicit ReadA(const Storage* matrix)
+        : address(shared_address(matrix + (lane_id() % 16) * Stride + (lane_id() / 16) * 8)) {}
+    A operator()(int i, int j) const {
+      A a;
+      load_matrices(a.r, address + 2 * (16 * i * Stride + 16 * j));
+      return a;
     }
-    return block;
-  }
+  };
+
+  /// b[c][n] = matrix[16 i + n][16 j + c]: the product is with the matrix transposed.
+  template <int Stride>
+  struct ReadTransposedB {
+    unsigned address;
+    explicit ReadTransposedB(const Storage* matrix)
+        : address(shared_address(matrix + (lane_id() % 8 + (lane_id() / 16) * 8) * Stride + (lane_id() / 8 % 2) * 8)) {}
+    B operator()(int i, int j) const {
+      B b;
+      load_matrices(b.r, address + 2 * (16 * i * Stride + 16 * j));
+      return b;
+    }
+  };
+
+  /// b[c][n] = matrix[16 i + c][16 j + n]
+  template <int Stride>
+  struct ReadB {
+    unsigned address;
+    explicit ReadB(const Storage* matrix)
+        : address(shared_address(matrix + (lane_id() % 16) * Stride + (lane_id() / 16) * 8)) {}
+    B operator()(int i, int j) const {
+      B b;
+      load_matrices_transposed(b.r, address + 2 * (16 * i * Stride + 16 * j));
+      return b;
+    }
+  };
+
+  /// block[r][c] = matrix[16 i + c][16 j + r]
+  template <int Stride>
+  struct ReadTransposed {
+    unsigned address;
+    explicit ReadTransposed(const Storage* matrix)
+        : address(shared_address(matrix + (lane_id() % 8 + (lane_id() / 16) * 8) * Stride + (lane_id() / 8 % 2) * 8)) {}
+    Block operator()(int i, int j) const {
+      unsigned r[4];
+      load_matrices_transposed(r, address + 2 * (16 * i * Stride + 16 * j));
+      Block block;
+#pragma unroll
+      for (int n = 0; n < 4; ++n) {
+        block.x[n / 2][2 * (n % 2)] = Element<type>::to_float(static_cast<unsigned short>(r[n] & 0xffffU));
+        block.x[n / 2][2 * (n % 2) + 1] = Element<type>::to_float(static_cast<unsigned short>(r[n] >> 16));
+      }
+      return block;
+    }
+  };
 
   /// d += a·b
   static void multiply_add(Block& d, const A& a, const B& b) {

@@ -60,19 +60,6 @@ struct Tensor<ElementType::fp32, math> {
     return a;
   }
 
-  template <int Stride>
-  static A load_a(const float* matrix) {
-    Block block;
-    for_each_element(block, [&](int row, int column, float& x) { x = matrix[row * Stride + column]; });
-    return round(block);
-  }
-
-  /// A[i][c] = matrix[c][i].
-  template <int Stride>
-  static A load_a_transposed(const float* matrix) {
-    return round(load_transposed<Stride>(matrix));
-  }
-
   /// B[c][n] = block[n][c], from registers: an accumulator's lanes already hold what a B operand's lanes need.
   static B transposed_b(const Block& block) {
     B b;
@@ -88,46 +75,68 @@ struct Tensor<ElementType::fp32, math> {
   }
 
   template <int Stride>
-  static B load_b_transposed(const float* matrix) {
-    const int g = lane_id() / 4;
-    const int t = lane_id() % 4;
-    B b;
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-#pragma unroll
-      for (int slice = 0; slice < 2; ++slice) {
-        const float2 pair = *reinterpret_cast<const float2*>(matrix + (8 * half + g) * Stride + 8 * slice + 2 * t);
-        b.slice[half][slice][0] = pair.x;
-        b.slice[half][slice][1] = pair.y;
-      }
+  struct ReadA {
+    const float* lane;
+    explicit ReadA(const float* matrix) : lane(matrix + lane_row() * Stride + lane_column()) {}
+    A operator()(int i, int j) const {
+      Block block;
+      for_each_element(block,
+                       [&](int row, int column, float& x) { x = lane[(16 * i + row) * Stride + 16 * j + column]; });
+      return round(block);
     }
-    return b;
-  }
+  };
 
   template <int Stride>
-  static B load_b(const float* matrix) {
-    const int g = lane_id() / 4;
-    const int t = lane_id() % 4;
-    B b;
+  struct ReadTransposedB {
+    const float* lane;
+    explicit ReadTransposedB(const float* matrix) : lane(matrix + lane_row() * Stride + lane_column()) {}
+    B operator()(int i, int j) const {
+      B b;
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
+      for (int half = 0; half < 2; ++half) {
 #pragma unroll
-      for (int slice = 0; slice < 2; ++slice) {
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          b.slice[half][slice][i] = matrix[(8 * slice + 2 * t + i) * Stride + 8 * half + g];
+        for (int slice = 0; slice < 2; ++slice) {
+          const float2 pair =
+              *reinterpret_cast<const float2*>(lane + (16 * i + 8 * half) * Stride + 16 * j + 8 * slice);
+          b.slice[half][slice][0] = pair.x;
+          b.slice[half][slice][1] = pair.y;
         }
       }
+      return b;
     }
-    return b;
-  }
+  };
 
   template <int Stride>
-  static Block load_transposed(const float* matrix) {
-    Block block;
-    for_each_element(block, [&](int row, int column, float& x) { x = matrix[column * Stride + row]; });
-    return block;
-  }
+  struct ReadB {
+    const float* lane;
+    explicit ReadB(const float* matrix) : lane(matrix + lane_column() * Stride + lane_row()) {}
+    B operator()(int i, int j) const {
+      B b;
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+#pragma unroll
+        for (int slice = 0; slice < 2; ++slice) {
+#pragma unroll
+          for (int n = 0; n < 2; ++n) {
+            b.slice[half][slice][n] = lane[(16 * i + 8 * slice + n) * Stride + 16 * j + 8 * half];
+          }
+        }
+      }
+      return b;
+    }
+  };
+
+  template <int Stride>
+  struct ReadTransposed {
+    const float* lane;
+    explicit ReadTransposed(const float* matrix) : lane(matrix + lane_column() * Stride + lane_row()) {}
+    Block operator()(int i, int j) const {
+      Block block;
+      for_each_element(block,
+                       [&](int row, int column, float& x) { x = lane[(16 * i + column) * Stride + 16 * j + row]; });
+      return block;
+    }
+  };
 
   static void multiply_add(Block& d, const A& a, const B& b) {
 #pragma unroll
