@@ -1,5 +1,5 @@
 // One table per enum: the name that the text forms read and print, which is also the enumerator's name in
-// templates/family.cuh. A new variant is one row here.
+// include/osdn/axes.hpp. A new variant is one row here.
 #pragma once
 
 #include <string_view>

@@ -59,7 +59,7 @@ std::string render(const Phase& phase, const Problem& problem, const Config& con
   print_fields(out, problem_fields(), problem, phase.reader);
   out += " | ";
   print_fields(out, config_fields(), config, phase.reader);
-  out += "\n#include \"family.cuh\"\nnamespace osdn {\nstruct Traits {\n";
+  out += "\n#include \"osdn/axes.hpp\"\nnamespace osdn {\nstruct Traits {\n";
   append_constants(out, problem_fields(), problem, phase.reader);
   append_constants(out, config_fields(), config, phase.reader);
   out += "};\n}  // namespace osdn\n";

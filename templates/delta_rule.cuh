@@ -10,9 +10,9 @@
 
 #include "delta_rule_chunk.cuh"
 #include "device/tensor_fp32.cuh"
-#include "family.cuh"
 #include "inverse.cuh"
 #include "layout.cuh"
+#include "osdn/axes.hpp"
 #include "parameters.cuh"
 #include "sequence.cuh"
 

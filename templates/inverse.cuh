@@ -4,7 +4,7 @@
 #pragma once
 
 #include "device/tensor_fp32.cuh"
-#include "family.cuh"
+#include "osdn/axes.hpp"
 
 namespace osdn {
 

@@ -6,7 +6,7 @@
 // a recurrence of its own that the next phase replays. One CTA per sequence and value head.
 #pragma once
 
-#include "family.cuh"
+#include "osdn/axes.hpp"
 #include "parameters.cuh"
 #include "preconditioner_parallel.cuh"
 #include "preconditioner_serial.cuh"

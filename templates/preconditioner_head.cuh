@@ -4,8 +4,8 @@
 
 #include "device/element.cuh"
 #include "device/warp.cuh"
-#include "family.cuh"
 #include "layout.cuh"
+#include "osdn/axes.hpp"
 #include "parameters.cuh"
 #include "sequence.cuh"
 #include "write_scale.cuh"

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "device/element.cuh"
-#include "family.cuh"
+#include "osdn/axes.hpp"
 #include "parameters.cuh"
 
 namespace osdn {

@@ -4,21 +4,10 @@
 #include <string>
 #include <string_view>
 
+#include "osdn/axes.hpp"
 #include "osdn/error.hpp"
 
 namespace osdn {
-
-/// How the preconditioner phase finds the hypergradient gates z_t.
-enum class PreconditionerAlgorithm {
-  serial,    ///< token by token: one cross-lane reduction per token
-  parallel,  ///< 16 tokens at a time: a unit lower triangular solve, then a replay with the clip, repeated until exact
-};
-
-/// How (I + L)^{-1} of a chunk is formed.
-enum class InverseAlgorithm {
-  substitution,  ///< row by row over the whole chunk, in fp32
-  blocked,       ///< 16×16 diagonal blocks in fp32, merged on tensor cores in 3×TF32
-};
 
 struct Config {
   int chunk = 64;       ///< tokens per chunk: 16, 32, 64, 128

@@ -5,54 +5,12 @@
 #include <string>
 #include <string_view>
 
+#include "osdn/axes.hpp"
 #include "osdn/error.hpp"
 
 namespace osdn {
 
 enum class Operation { osdn_forward };
-
-/// Element type of q, k, v and o.
-enum class ElementType { bf16, fp16, fp32 };
-
-/// How tensor cores multiply fp32 operands; of no meaning for the 16-bit types.
-enum class Fp32Math {
-  tf32,    ///< one TF32 product: 10 fraction bits an operand
-  tf32x3,  ///< operands split in two, three TF32 products: close to true fp32, about three times the tensor work
-};
-
-/// Where the write key w_t = d_t ⊙ k_t takes d from (OSDN, arXiv 2605.13473, eq. 4).
-enum class Precondition {
-  none,  ///< d ≡ 1: DeltaNet (arXiv 2406.06484)
-  osdn,  ///< the online hypergradient recurrence
-};
-
-/// Adaptive Preconditioner Forgetting: the factor γ_t that d forgets with, given as log γ ≤ 0.
-enum class Apf {
-  none,         ///< γ = 1
-  constant,     ///< one number, Hyperparameters::log_gamma
-  per_head,     ///< log_gamma [HV]
-  per_token,    ///< log_gamma [B,T,HV]
-  per_channel,  ///< log_gamma [B,T,HV,K]
-};
-
-/// What the hypergradient is divided by.
-enum class Norm {
-  max,  ///< max(|k|², ε)
-  add,  ///< |k|² + ε
-  one,  ///< 1
-};
-
-/// Type that β is stored in.
-enum class BetaType { fp32, element };
-
-/// State decay g_t of the family's recurrence (GDN: scalar, KDA: vector). Only `none` has kernels.
-enum class Decay { none, scalar, vector };
-
-/// Erase key e_t: none (linear attention), βk (delta rules), or its own vector. Only `beta` has kernels.
-enum class Erase { none, beta, vector };
-
-/// Coefficient of the value: v, βv, or its own vector. Only `beta` has kernels.
-enum class ValueCoefficient { one, beta, vector };
 
 struct Problem {
   Operation operation = Operation::osdn_forward;

@@ -2,7 +2,7 @@
 // PTX ISA: cvt (9.7.9).
 #pragma once
 
-#include "family.cuh"
+#include "osdn/axes.hpp"
 
 namespace osdn {
 

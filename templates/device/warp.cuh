@@ -19,19 +19,25 @@ inline float warp_sum(float x) {
   return x;
 }
 
-/// Sums 16 values over the warp at once: lane l returns the sum of x[l / 2]. Halving the values with every exchange
+/// Halves the values: with the lane whose id differs in bit `2 half`, each keeps one half and sends the other.
+template <int half>
+inline void fold(float (&x)[16]) {
+  const bool upper = (lane_id() & (2 * half)) != 0;
+#pragma unroll
+  for (int i = 0; i < half; ++i) {
+    const float sent = upper ? x[i] : x[i + half];
+    const float kept = upper ? x[i + half] : x[i];
+    x[i] = kept + __shfl_xor_sync(all_lanes, sent, 2 * half);
+  }
+}
+
+/// Sums 16 values over the warp at once: lane l returns the sum of x[l / 2]. Sending only what the other half needs
 /// takes 16 shuffles where 16 separate sums take 80.
 inline float warp_sum_16(float (&x)[16]) {
-#pragma unroll
-  for (int half = 8; half > 0; half /= 2) {
-    const bool upper = (lane_id() & (2 * half)) != 0;
-#pragma unroll
-    for (int i = 0; i < half; ++i) {
-      const float sent = upper ? x[i] : x[i + half];
-      const float kept = upper ? x[i + half] : x[i];
-      x[i] = kept + __shfl_xor_sync(all_lanes, sent, 2 * half);
-    }
-  }
+  fold<8>(x);
+  fold<4>(x);
+  fold<2>(x);
+  fold<1>(x);
   return x[0] + __shfl_xor_sync(all_lanes, x[0], 1);
 }
 
