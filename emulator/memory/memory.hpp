@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <shared_mutex>
 
@@ -30,19 +31,37 @@ class Memory {
   /// format), with unmapped guard space on both sides; 0 when the device's capacity is exhausted or bytes is 0.
   std::uint64_t allocate(std::size_t bytes);
 
-  /// False when `address` is not the start of a live allocation.
+  /// False when `address` is not the start of a live allocation made by allocate(). The address space of released
+  /// memory stays unmapped and unused for a while, so that a stale pointer faults instead of meeting a newer tenant.
   bool release(std::uint64_t address);
 
-  /// The live allocation that `address` lies in; an empty extent {0, 0} when there is none.
+  /// Makes host memory that the caller owns (pinned, registered or managed) accessible to kernels. It does not count
+  /// towards the capacity. False when it is empty or overlaps a live extent.
+  bool adopt(std::uint64_t address, std::size_t bytes);
+
+  /// Ends adopt(). False when `address` is not the start of an adopted extent.
+  bool disown(std::uint64_t address);
+
+  /// The live allocation or adopted extent that `address` lies in; an empty extent {0, 0} when there is none.
   [[nodiscard]] Extent find(std::uint64_t address) const;
 
   [[nodiscard]] std::size_t used() const;
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
 
  private:
+  struct Block {
+    Extent extent;
+    std::uint64_t region = 0;  ///< what was mapped: guard, bytes, guard
+    std::size_t region_bytes = 0;
+    [[nodiscard]] bool adopted() const { return region_bytes == 0; }
+  };
+  void retire(const Block& block);
+
   std::size_t capacity_;
   std::size_t used_ = 0;
-  std::map<std::uint64_t, Extent> allocations_;
+  std::map<std::uint64_t, Block> blocks_;
+  std::deque<Block> retired_;
+  std::size_t retired_bytes_ = 0;
   mutable std::shared_mutex mutex_;
 };
 

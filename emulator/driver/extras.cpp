@@ -1,0 +1,84 @@
+// The entries of osdn_emulator.h.
+#include <algorithm>
+#include <cstring>
+
+#include "driver/current.hpp"
+#include "driver/entry.hpp"
+#include "osdn_emulator.h"
+
+#define OSDN_EMULATOR_EXTRA extern "C" __attribute__((visibility("default")))
+
+namespace emulator {
+namespace {
+
+std::size_t copy_out(const std::string& text, char* buffer, std::size_t size) {
+  if (buffer != nullptr && size > 0) {
+    const std::size_t length = std::min(text.size(), size - 1);
+    std::memcpy(buffer, text.data(), length);
+    buffer[length] = '\0';
+  }
+  return text.size();
+}
+
+osdn_emulator_counts counts_of(const LaunchStatistics::Entry& entry) {
+  osdn_emulator_counts counts{};
+  counts.launches = entry.launches;
+  counts.blocks = entry.work.blocks;
+  for (const auto& [kind, count] : entry.work.warp_instructions) counts.warp_instructions += count;
+  counts.thread_instructions = entry.work.thread_instructions;
+  counts.global_load_bytes = entry.work.global_load_bytes;
+  counts.global_store_bytes = entry.work.global_store_bytes;
+  counts.shared_load_bytes = entry.work.shared_load_bytes;
+  counts.shared_store_bytes = entry.work.shared_store_bytes;
+  counts.async_copy_bytes = entry.work.async_copy_bytes;
+  counts.tensor_flops = entry.work.tensor_flops;
+  return counts;
+}
+
+}  // namespace
+}  // namespace emulator
+
+using namespace emulator;  // NOLINT: exported entries
+
+OSDN_EMULATOR_EXTRA const char* osdn_emulator_version() {
+  return OSDN_EMULATOR_VERSION;
+}
+
+OSDN_EMULATOR_EXTRA size_t osdn_emulator_last_fault(char* buffer, size_t size) {
+  return copy_out(last_fault(), buffer, size);
+}
+
+OSDN_EMULATOR_EXTRA int osdn_emulator_statistics(const char* kernel, osdn_emulator_counts* counts) {
+  return entry([&] {
+    require(counts != nullptr && counts->struct_size >= sizeof(size_t));
+    const auto found = driver().statistics.of(kernel != nullptr ? kernel : "");
+    require(found.has_value(), CUDA_ERROR_NOT_FOUND);
+    osdn_emulator_counts answer = counts_of(*found);
+    answer.struct_size = counts->struct_size;
+    std::memcpy(counts, &answer, std::min(counts->struct_size, sizeof(answer)));
+  });
+}
+
+OSDN_EMULATOR_EXTRA size_t osdn_emulator_statistics_json(char* buffer, size_t size) {
+  const Driver* state = driver_if_initialized();
+  return copy_out(state != nullptr ? state->statistics.json() : LaunchStatistics().json(), buffer, size);
+}
+
+OSDN_EMULATOR_EXTRA void osdn_emulator_reset_statistics() {
+  if (Driver* state = driver_if_initialized()) state->statistics.reset();
+}
+
+OSDN_EMULATOR_EXTRA void osdn_emulator_set_seed(uint64_t seed) {
+  Driver* state = driver_if_initialized();
+  if (state == nullptr) return;
+  state->seed = seed;
+  state->launches = 0;
+  state->scheduler.set_seed(seed);
+}
+
+OSDN_EMULATOR_EXTRA int osdn_emulator_set_profile(const char* architecture) {
+  return entry([&] {
+    require(architecture != nullptr);
+    return use_architecture(architecture);
+  });
+}

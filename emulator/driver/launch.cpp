@@ -1,0 +1,198 @@
+#include "driver/launch.hpp"
+
+#include <cstring>
+#include <optional>
+#include <utility>
+
+namespace emulator {
+namespace {
+
+constexpr unsigned kMaxGridX = 0x7FFFFFFF;
+constexpr unsigned kMaxGridYZ = 65535;
+
+CUresult code_of(const Fault& fault) {
+  switch (fault.kind) {
+    case Fault::Kind::out_of_bounds:
+      return CUDA_ERROR_ILLEGAL_ADDRESS;
+    case Fault::Kind::misaligned:
+      return CUDA_ERROR_MISALIGNED_ADDRESS;
+    case Fault::Kind::deadlock:
+    case Fault::Kind::instruction_limit:
+      return CUDA_ERROR_LAUNCH_TIMEOUT;
+    case Fault::Kind::unsupported:
+      return CUDA_ERROR_ILLEGAL_INSTRUCTION;
+    default:  // trap, divergent barriers and whatever strictness comes to know
+      return CUDA_ERROR_LAUNCH_FAILED;
+  }
+}
+
+std::uint64_t mix(std::uint64_t value) {
+  value += 0x9E3779B97F4A7C15;
+  value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9;
+  value = (value ^ (value >> 27)) * 0x94D049BB133111EB;
+  return value ^ (value >> 31);
+}
+
+CUresult run(const KernelCall& call, Context& context) {
+  Driver& state = *driver_if_initialized();
+  Launch launch;
+  launch.kernel = call.function->kernel;
+  launch.grid = call.grid;
+  launch.block = call.block;
+  launch.dynamic_shared = call.dynamic_shared;
+  launch.parameters = call.parameters.data();
+  launch.seed = mix(state.seed + mix(state.launches++));
+  launch.instruction_limit = state.settings.instruction_limit;
+  launch.host_threads = state.settings.host_threads;
+  Statistics work;
+  const std::optional<Fault> fault = execute(launch, context.device.memory, context.device.architecture.profile, work);
+  state.statistics.add(call.function->kernel->name(), work);
+  if (!fault) return CUDA_SUCCESS;
+  report_fault(fault->text(), true);
+  return code_of(*fault);
+}
+
+void check_geometry(const Function& function, const Device& device, const std::array<unsigned, 3>& grid,
+                    const std::array<unsigned, 3>& block, unsigned dynamic_shared) {
+  require(grid[0] > 0 && grid[1] > 0 && grid[2] > 0 && block[0] > 0 && block[1] > 0 && block[2] > 0);
+  require(grid[0] <= kMaxGridX && grid[1] <= kMaxGridYZ && grid[2] <= kMaxGridYZ);
+  require(block[0] <= 1024 && block[1] <= 1024 && block[2] <= 64);
+  const std::uint64_t threads = std::uint64_t{block[0]} * block[1] * block[2];
+  require(threads <= static_cast<std::uint64_t>(device.architecture.profile.threads_per_block));
+  require(threads <= static_cast<std::uint64_t>(function.kernel->max_threads()));
+  require(dynamic_shared <= static_cast<unsigned>(function.max_dynamic_shared.load()));
+  require(function.kernel->static_shared() + dynamic_shared <= device.architecture.profile.shared_per_block_optin);
+}
+
+std::size_t packed_bytes(const Kernel& kernel) {
+  std::size_t bytes = 0;
+  for (const Parameter& parameter : kernel.parameters()) bytes = std::max(bytes, parameter.offset + parameter.size);
+  return bytes;
+}
+
+/// The buffer that `extra` describes. Its size must be what the kernel takes.
+std::vector<std::byte> unpack_extra(const Kernel& kernel, void** extra) {
+  const void* buffer = nullptr;
+  const std::size_t* size = nullptr;
+  for (void** at = extra; reinterpret_cast<std::uintptr_t>(*at) != CU_LAUNCH_PARAM_END_AS_INT; at += 2) {
+    const auto tag = reinterpret_cast<std::uintptr_t>(*at);
+    require(tag == CU_LAUNCH_PARAM_BUFFER_POINTER_AS_INT || tag == CU_LAUNCH_PARAM_BUFFER_SIZE_AS_INT);
+    if (tag == CU_LAUNCH_PARAM_BUFFER_POINTER_AS_INT) buffer = at[1];
+    if (tag == CU_LAUNCH_PARAM_BUFFER_SIZE_AS_INT) size = static_cast<const std::size_t*>(at[1]);
+  }
+  const std::size_t wanted = packed_bytes(kernel);
+  require(wanted == 0 || (buffer != nullptr && size != nullptr && *size >= wanted));
+  const auto* bytes = static_cast<const std::byte*>(buffer);
+  return wanted == 0 ? std::vector<std::byte>() : std::vector<std::byte>(bytes, bytes + wanted);
+}
+
+std::vector<std::byte> pack(const Kernel& kernel, void** parameters, void** extra) {
+  require(parameters == nullptr || extra == nullptr);
+  if (extra != nullptr) return unpack_extra(kernel, extra);
+  std::vector<std::byte> packed(packed_bytes(kernel));
+  require(packed.empty() || parameters != nullptr);
+  std::size_t index = 0;
+  for (const Parameter& parameter : kernel.parameters()) {
+    require(parameters[index] != nullptr);
+    std::memcpy(packed.data() + parameter.offset, parameters[index++], parameter.size);
+  }
+  return packed;
+}
+
+CUresult launch_on(CUstream stream, CUfunction function, std::array<unsigned, 3> grid, std::array<unsigned, 3> block,
+                   unsigned shared, void** parameters, void** extra) {
+  const ContextPtr context = current_context();
+  Task task = kernel_task(make_call(context, function, grid, block, shared, parameters, extra));
+  const std::lock_guard lock(driver().mutex);
+  const StreamPtr target = stream_of(context, stream);
+  require(target->context == context, CUDA_ERROR_INVALID_HANDLE);
+  submit(*target, std::move(task));
+  return CUDA_SUCCESS;
+}
+
+/// Attributes that only tune are accepted; those that would change what the kernel sees are not there yet.
+void check_attribute(const CUlaunchAttribute& attribute) {
+  const CUlaunchAttributeValue& value = attribute.value;
+  switch (attribute.id) {
+    case CU_LAUNCH_ATTRIBUTE_IGNORE:
+    case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+    case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:  // a launch never starts before the one it follows ends
+    case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+      return;
+    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+      require(value.cooperative == 0, CUDA_ERROR_NOT_SUPPORTED);
+      return;
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+    case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+      require(value.clusterDim.x == 1 && value.clusterDim.y == 1 && value.clusterDim.z == 1, CUDA_ERROR_NOT_SUPPORTED);
+      return;
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+    case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+    case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
+      fail(CUDA_ERROR_NOT_SUPPORTED);
+  }
+  fail(CUDA_ERROR_INVALID_VALUE);
+}
+
+}  // namespace
+
+std::shared_ptr<KernelCall> make_call(const ContextPtr& context, CUfunction handle, std::array<unsigned, 3> grid,
+                                      std::array<unsigned, 3> block, unsigned dynamic_shared, void** parameters,
+                                      void** extra) {
+  auto call = std::make_shared<KernelCall>();
+  call->function = function_of(handle);
+  require(call->function->context.lock() == context, CUDA_ERROR_INVALID_HANDLE);
+  check_geometry(*call->function, context->device, grid, block, dynamic_shared);
+  call->grid = grid;
+  call->block = block;
+  call->dynamic_shared = dynamic_shared;
+  call->parameters = pack(*call->function->kernel, parameters, extra);
+  for (const Parameter& parameter : call->function->kernel->parameters())
+    call->pointers.push_back(call->parameters.data() + parameter.offset);
+  return call;
+}
+
+Task kernel_task(std::shared_ptr<KernelCall> call) {
+  Task task;
+  task.type = CU_GRAPH_NODE_TYPE_KERNEL;
+  task.kernel = call;
+  task.run = [call = std::move(call)](Context& context) { return run(*call, context); };
+  return task;
+}
+
+CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                        unsigned block_y, unsigned block_z, unsigned shared, CUstream stream, void** parameters,
+                        void** extra) {
+  return entry([&] {
+    return launch_on(stream, function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, parameters,
+                     extra);
+  });
+}
+
+CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** parameters, void** extra) {
+  return entry([&] {
+    require(config != nullptr && (config->numAttrs == 0 || config->attrs != nullptr));
+    for (unsigned i = 0; i < config->numAttrs; ++i) check_attribute(config->attrs[i]);
+    return launch_on(config->hStream, function, {config->gridDimX, config->gridDimY, config->gridDimZ},
+                     {config->blockDimX, config->blockDimY, config->blockDimZ}, config->sharedMemBytes, parameters,
+                     extra);
+  });
+}
+
+// Blocks of one launch do not run at the same time, so a barrier over the grid would never be reached.
+CUresult cuLaunchCooperativeKernel(CUfunction /*function*/, unsigned /*grid_x*/, unsigned /*grid_y*/,
+                                   unsigned /*grid_z*/, unsigned /*block_x*/, unsigned /*block_y*/,
+                                   unsigned /*block_z*/, unsigned /*shared*/, CUstream /*stream*/,
+                                   void** /*parameters*/) {
+  return entry([&] {
+    current_context();
+    fail(CUDA_ERROR_NOT_SUPPORTED);
+  });
+}
+
+}  // namespace emulator
