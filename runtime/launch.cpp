@@ -74,7 +74,10 @@ expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::S
       // is a mistake of the caller, whose stream and pointers would not fit ours.
       cuda::Context current = nullptr;
       const runtime::Driver& driver = device_->driver();
-      if (driver.context_get_current(&current) == cuda::success && current == nullptr) {
+      const auto asked = driver.context_get_current(&current);
+      if (asked != cuda::success) {
+        result = asked;
+      } else if (current == nullptr) {
         const runtime::ContextScope scope(*device_);
         result = scope.result();
         if (result == cuda::success) result = launch_kernel(index, arguments.shape, &values, stream);
@@ -99,7 +102,8 @@ Error PreparedState::launch_error(cuda::Result result, std::size_t index) const 
   const runtime::Driver& driver = device_->driver();
   Error error = driver.error(result, fmt::format("launching {}", plan_.kernels[index].entry));
   cuda::Context current = nullptr;
-  if (driver.context_get_current(&current) == cuda::success && current != device_->context()) {
+  const bool known = driver.context_get_current(&current) == cuda::success;
+  if (known && current != nullptr && current != device_->context()) {
     error.message += fmt::format("; its kernels live in context {}, but {} is current: make that one current",
                                  fmt::ptr(device_->context()), fmt::ptr(current));
   }

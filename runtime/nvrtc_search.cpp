@@ -51,22 +51,18 @@ int version_from_names(const fs::path& file) {
   if (name.size() > stem.size() + 1) {
     if (const int own = parse_version(std::string_view(name).substr(stem.size() + 1)); own != 0) return own;
   }
-  std::set<int> versions;
-  for (const fs::path& beside : entries(file.parent_path())) {
-    const std::string other = beside.filename().string();
-    if (other.starts_with(builtins_stem)) {
-      if (const int version = parse_version(std::string_view(other).substr(builtins_stem.size())); version != 0) {
-        versions.insert(version);
-      }
-    }
-  }
-  if (versions.size() != 1) return 0;
-  const int version = *versions.begin();
-  int major = version / 1000;
+  int major = 0;  // of the soname; 0 when the name has none
   if (name.size() > stem.size() + 1) {
     std::from_chars(name.data() + stem.size() + 1, name.data() + name.size(), major);
   }
-  return major == version / 1000 ? version : 0;
+  std::set<int> versions;
+  for (const fs::path& beside : entries(file.parent_path())) {
+    const std::string other = beside.filename().string();
+    if (!other.starts_with(builtins_stem)) continue;
+    const int version = parse_version(std::string_view(other).substr(builtins_stem.size()));
+    if (version != 0 && (major == 0 || version / 1000 == major)) versions.insert(version);
+  }
+  return versions.size() == 1 ? *versions.begin() : 0;
 }
 
 int version_by_loading(const std::string& path, std::string& problem) {
