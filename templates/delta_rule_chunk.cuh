@@ -8,6 +8,7 @@
 #include "layout.cuh"
 #include "osdn/axes.hpp"
 #include "parameters.cuh"
+#include "recurrence.cuh"
 #include "sequence.cuh"
 #include "write_scale.cuh"
 
@@ -25,6 +26,7 @@ struct DeltaRuleChunk {
   using Type = Element<Traits::type>;
   using Storage = typename Type::Storage;
   using Product = Tensor<Traits::type, Traits::math>;
+  using Family = Recurrence<Traits>;
   using A = typename Product::A;
   template <int Stride>
   using ReadA = typename Product::template ReadA<Stride>;
@@ -66,6 +68,7 @@ struct DeltaRuleChunk {
   float* gain;
   float* gamma;
 
+  ChunkDecay<Traits::decay> decay;
   long long chunk = 0;
   int rows = 0;  // tokens of this chunk, C but for the last
 
@@ -166,6 +169,7 @@ struct DeltaRuleChunk {
   }
 
   float key_factor(int row) const { return Traits::qk_l2norm ? key_scale[row] : 1.0F; }
+  float erase_factor(int row) const { return Family::erase_coefficient(beta[row]) * key_factor(row); }
   float query_factor(int row) const { return Traits::qk_l2norm ? query_scale[row] : 1.0F; }
 
   /// W = d ⊙ K, by replaying d through the chunk: every feature for itself.
@@ -212,9 +216,10 @@ struct DeltaRuleChunk {
       const int b = 16 * j + lane_column();
       for_each_element(sum, [&](int row, int column, float& x) {
         if (is_p) {
-          qw[(a + row) * p_stride + b + column] = Type::from_float(b + column <= a + row ? x : 0.0F);
+          qw[(a + row) * p_stride + b + column] =
+              Type::from_float(b + column <= a + row ? x * decay.between(a + row, b + column) : 0.0F);
         } else {
-          const float factor = beta[a + row] * key_factor(a + row) * key_factor(b + column);
+          const float factor = erase_factor(a + row) * key_factor(b + column) * decay.between(a + row, b + column);
           t[(a + row) * t_stride + b + column] = b + column < a + row ? x * factor : 0.0F;
         }
       });
@@ -272,7 +277,8 @@ struct DeltaRuleChunk {
     }
     __syncwarp();  // all lanes have read V: its buffer takes O
 
-    A u[blocks];  // Uᵀ = Xᵀ Tᵀ, times the key's factor: it only ever meets W
+    A u[blocks];                             // Uᵀ = Xᵀ Tᵀ, times the key's factor: it only ever meets W
+    A decayed[Family::decays ? blocks : 1];  // the same, as the exit state sees it
 #pragma unroll
     for (int i = 0; i < blocks; ++i) {
       Block sum = zero_block();
@@ -280,6 +286,10 @@ struct DeltaRuleChunk {
       for (int j = 0; j <= i; ++j) Product::multiply_add(sum, x[j], inverses(i, j));
       for_each_element(sum, [&](int, int token, float& y) { y *= key_factor(16 * i + lane_column() + token); });
       u[i] = Product::round(sum);
+      if constexpr (Family::decays) {
+        for_each_element(sum, [&](int, int token, float& y) { y *= decay.to_exit(16 * i + lane_column() + token); });
+        decayed[i] = Product::round(sum);
+      }
     }
 
     Storage* out = v + lane_column() * v_stride + 16 * tile + lane_row();
@@ -288,6 +298,7 @@ struct DeltaRuleChunk {
       Block sum = zero_block();
 #pragma unroll
       for (int f = 0; f < K / 16; ++f) Product::multiply_add(sum, state[f], queries(i, f));
+      for_each_element(sum, [&](int, int token, float& y) { y *= decay.from_entry(16 * i + lane_column() + token); });
 #pragma unroll
       for (int j = 0; j < blocks; ++j) {
         if (j <= i) Product::multiply_add(sum, u[j], products(i, j));
@@ -301,13 +312,16 @@ struct DeltaRuleChunk {
     store_output(tile);
 
 #pragma unroll
-    for (int f = 0; f < K / 16; ++f) {  // hᵀ += Uᵀ W
+    for (int f = 0; f < K / 16; ++f) {  // hᵀ ← hᵀ + Uᵀ W
+      for_each_element(h[f], [&](int, int, float& y) { y *= decay.of_chunk(); });
 #pragma unroll
-      for (int j = 0; j < blocks; ++j) Product::multiply_add(h[f], u[j], write_keys(j, f));
+      for (int j = 0; j < blocks; ++j) {
+        Product::multiply_add(h[f], Family::decays ? decayed[Family::decays ? j : 0] : u[j], write_keys(j, f));
+      }
     }
   }
 
-  /// value ← β (value − r read), column by column of tokens.
+  /// value ← ν − eᵀh, column by column of tokens: what it was is v, `read` is kᵀh.
   void subtract_read(Block& value, const Block& read, int j) const {
     const int first = 16 * j + lane_column();
 #pragma unroll
@@ -315,7 +329,9 @@ struct DeltaRuleChunk {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int token = first + 8 * half + i % 2;
-        value.x[half][i] = beta[token] * (value.x[half][i] - key_factor(token) * read.x[half][i]);
+        const float read_factor = erase_factor(token) * decay.from_entry(token);
+        const float coefficient = Family::value_coefficient(beta[token]);
+        value.x[half][i] = fmaf(-read_factor, read.x[half][i], coefficient * value.x[half][i]);
       }
     }
   }
