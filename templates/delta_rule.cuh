@@ -62,9 +62,9 @@ inline void delta_rule(const ForwardParameters& p) {
   }
 
   Phase phase(p, sequence, head, split);
-  for (int ahead = 0; ahead < Traits::stages - 1; ++ahead) phase.load(ahead);
-  for (long long c = 0; c < sequence.chunks; ++c) {
+  for (long long c = 1 - Traits::stages; c < sequence.chunks; ++c) {
     phase.load(c + Traits::stages - 1);
+    if (c < 0) continue;  // filling the pipeline
     phase.wait(c);
     phase.make_rows();
     phase.make_write_keys();

@@ -287,9 +287,9 @@ inline void preconditioner_parallel(const ForwardParameters& p) {
   float d[Group::Head::per_thread];
   g.load_d(d);
   const long long groups = (g.sequence.length + Group::group - 1) / Group::group;
-  g.load(0);
-  for (long long index = 0; index < groups; ++index) {
+  for (long long index = -1; index < groups; ++index) {
     g.load(index + 1);
+    if (index < 0) continue;  // filling the pipeline
     g.wait(index);
     g.make_rows();
     g.make_inverse();
