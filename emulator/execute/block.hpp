@@ -1,0 +1,109 @@
+// One block on one host thread: its warps, shared memory, barriers, and the order in which warps run.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "execute/machine.hpp"
+
+namespace emulator {
+
+/// splitmix64: small, seeded, the same everywhere.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t next() {
+    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+  }
+  /// Below `bound`, which is not 0.
+  std::uint64_t below(std::uint64_t bound) { return next() % bound; }
+
+ private:
+  std::uint64_t state_;
+};
+
+/// One of the 16 named barriers of a block (PTX ISA 9.7.13 bar).
+struct Barrier {
+  std::uint32_t arrived = 0;   ///< threads
+  std::uint32_t expected = 0;  ///< threads; 0: every thread that has not exited
+  std::uint32_t voted = 0;     ///< threads that took part in a reduction, and how many of them said yes
+  std::uint32_t yes = 0;
+};
+
+class Block {
+ public:
+  Block(const Program& program, const Launch& launch, Memory& memory, const Profile& profile);
+
+  /// Runs block number `index` from its beginning to its end. Throws FaultRaised.
+  void run(std::uint64_t index);
+
+  [[nodiscard]] const std::vector<Count>& counts() const { return counts_; }
+
+  // What handlers outside the inner loop need.
+  [[nodiscard]] const Place& place() const { return place_; }
+  [[nodiscard]] const Program& program() const { return program_; }
+  [[nodiscard]] const Launch& launch() const { return launch_; }
+  [[nodiscard]] const Profile& profile() const { return profile_; }
+  [[nodiscard]] Memory& memory() { return memory_; }
+  [[nodiscard]] Barrier& barrier(unsigned id) { return barriers_[id]; }
+  [[nodiscard]] std::uint64_t index() const { return index_; }
+  [[nodiscard]] unsigned warps() const { return static_cast<unsigned>(warps_.size()); }
+
+ private:
+  void reset(std::uint64_t index);
+  void reset_warp(Warp& warp);
+  /// Runs the warp until its quantum ends or no path of it is ready.
+  void step(Warp& warp);
+  void run_path(Warp& warp);
+  void check_barriers();
+  [[nodiscard]] bool complete(unsigned id) const;
+  void release(unsigned id);
+  [[noreturn]] void raise_stuck();
+  [[noreturn]] void raise_limit(const Warp& warp);
+
+  const Program& program_;
+  const Launch& launch_;
+  Memory& memory_;
+  const Profile& profile_;
+  Place place_;
+  std::uint64_t index_ = 0;
+  std::uint64_t executed_ = 0;
+  Random random_{0};
+  std::array<Barrier, 16> barriers_{};
+  std::vector<Warp> warps_;
+  std::vector<Count> counts_;
+  std::vector<Extent> hints_;
+  struct Release {
+    void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{256}); }
+  };
+  using Bytes = std::unique_ptr<std::byte[], Release>;
+  static Bytes bytes(std::size_t count);
+  Bytes registers_;
+  Bytes shared_;
+  Bytes local_;
+  Bytes constants_;
+  std::size_t register_bytes_ = 0;
+  std::size_t shared_bytes_ = 0;
+  std::size_t local_bytes_ = 0;
+};
+
+/// True while lanes of the warp have not exited.
+inline bool alive(const Warp& warp) {
+  return (warp.present & ~warp.exited) != 0;
+}
+
+/// Joins ready paths that stand at the same place and drops empty ones.
+void join_paths(Warp& warp);
+
+/// Lets collectives go on whose lanes have all arrived. False when nothing changed.
+bool resolve_collectives(Warp& warp);
+
+/// The path's place becomes the warp's.
+void enter_path(Warp& warp, std::size_t index);
+
+}  // namespace emulator

@@ -1,0 +1,256 @@
+// Control flow (PTX ISA 9.7.12), barriers (9.7.13) and calls.
+#include <stdexcept>
+
+#include "execute/block.hpp"
+#include "execute/operations.hpp"
+
+namespace emulator::control {
+namespace {
+
+template <class T>
+T* row(const Warp& warp, RowOperand operand) {
+  return reinterpret_cast<T*>(warp.base[static_cast<unsigned>(operand) & 1u] + (operand & ~1));
+}
+
+unsigned first_lane(std::uint32_t mask) {
+  return static_cast<unsigned>(__builtin_ctz(mask));
+}
+
+void copy_argument(const Warp& warp, std::uint32_t mask, std::uint32_t from, std::uint32_t to, std::uint32_t bytes) {
+  for (; mask != 0; mask &= mask - 1) {
+    std::byte* local = warp.local + first_lane(mask) * warp.local_bytes;
+    std::copy(local + from, local + from + bytes, local + to);
+  }
+}
+
+/// The tree of calls: one node per history, so that lanes that took the same way can join again.
+int find_frame(Warp& warp, int parent, std::uint32_t site, const Instruction& in, std::uint32_t mask) {
+  const CallSite& call = warp.program->calls[site];
+  for (std::size_t i = 1; i < warp.frames.size(); ++i) {
+    if (warp.frames[i].parent == parent && warp.frames[i].return_to == &in + 1) return static_cast<int>(i);
+  }
+  const Frame& caller = warp.frames[static_cast<std::size_t>(parent)];
+  const FunctionFrame& size = warp.program->functions[caller.function];
+  const FunctionFrame& callee = warp.program->functions[call.function];
+  Frame frame{parent,       site, &in + 1, caller.registers + size.register_bytes, caller.local + size.local_bytes,
+              call.function};
+  if (frame.registers + callee.register_bytes > warp.program->register_bytes ||
+      frame.local + callee.local_bytes > warp.program->local_bytes) {
+    raise(warp, in, first_lane(mask), Fault::Kind::out_of_bounds, "the stack of calls is too deep");
+  }
+  warp.frames.push_back(frame);
+  return static_cast<int>(warp.frames.size() - 1);
+}
+
+}  // namespace
+
+void branch(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  split(warp, mask, warp.code + in.immediate, &in + 1);
+}
+
+/// operand[0]: the index; list: count targets.
+void branch_indexed(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  const std::uint32_t* index = row<std::uint32_t>(warp, in.operand[0]);
+  const auto targets = static_cast<std::uint32_t>(in.immediate);
+  const std::uint32_t skipped = warp.active & ~mask;
+  const int frame = warp.paths[warp.current].frame;
+  warp.active = 0;
+  warp.stop = warp.code;
+  if (skipped != 0) warp.paths.push_back({&in + 1, skipped, 0, frame, Path::State::ready});
+  while (mask != 0) {
+    const unsigned lane = first_lane(mask);
+    if (index[lane] >= targets) {
+      raise(warp, in, lane, Fault::Kind::out_of_bounds, "the index of brx.idx is beyond its list of targets");
+    }
+    std::uint32_t same = 0;
+    for (std::uint32_t left = mask; left != 0; left &= left - 1) {
+      same |= index[first_lane(left)] == index[lane] ? 1u << first_lane(left) : 0u;
+    }
+    mask &= ~same;
+    warp.paths.push_back({warp.code + in.list[index[lane]], same, 0, frame, Path::State::ready});
+  }
+}
+
+void call(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  const auto site = static_cast<std::uint32_t>(in.immediate);
+  const CallSite& callee = warp.program->calls[site];
+  const int parent = warp.paths[warp.current].frame;
+  split(warp, mask, warp.code + callee.target, &in + 1);
+  const int index = find_frame(warp, parent, site, in, mask);
+  const Frame& frame = warp.frames[static_cast<std::size_t>(index)];
+  for (const Argument& argument : callee.arguments) {
+    copy_argument(warp, mask, warp.frame_local + argument.caller, frame.local + argument.callee, argument.bytes);
+  }
+  warp.paths[warp.current].frame = index;
+  warp.base[0] = warp.registers + frame.registers;
+  warp.frame_local = frame.local;
+  warp.stop = warp.paths.size() > 1 ? warp.code : warp.stop;
+}
+
+void ret(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  const int index = warp.paths[warp.current].frame;
+  if (index == 0) return exit(warp, in, mask);
+  const Frame frame = warp.frames[static_cast<std::size_t>(index)];
+  const Frame caller = warp.frames[static_cast<std::size_t>(frame.parent)];
+  const CallSite& site = warp.program->calls[frame.site];
+  for (const Argument& result : site.results) {
+    copy_argument(warp, mask, frame.local + result.callee, caller.local + result.caller, result.bytes);
+  }
+  split(warp, mask, frame.return_to, &in + 1);
+  warp.paths[warp.current].frame = frame.parent;
+  warp.base[0] = warp.registers + caller.registers;
+  warp.frame_local = caller.local;
+  warp.stop = warp.paths.size() > 1 ? warp.code : warp.stop;
+}
+
+void exit(Warp& warp, const Instruction&, std::uint32_t mask) {
+  warp.exited |= mask;
+  warp.active &= ~mask;
+  warp.stop = warp.code;
+  warp.arrived = true;
+}
+
+void trap(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  raise(warp, in, first_lane(mask), Fault::Kind::trap, "trap");
+}
+
+void assertion(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  raise(warp, in, first_lane(mask), Fault::Kind::trap, "a device assertion failed");
+}
+
+void nothing(Warp&, const Instruction&, std::uint32_t) {}
+
+/// bar.warp.sync members: operand 4 as in the other collectives.
+void warp_barrier(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  if (warp.exchange_phase != Warp::Exchange::none) return;
+  const std::uint32_t* members = row<std::uint32_t>(warp, in.operand[4]);
+  for (std::uint32_t left = mask; left != 0;) {
+    const std::uint32_t wanted = members[first_lane(left)];
+    std::uint32_t group = 0;
+    for (std::uint32_t rest = left; rest != 0; rest &= rest - 1) {
+      group |= members[first_lane(rest)] == wanted ? 1u << first_lane(rest) : 0u;
+    }
+    left &= ~group;
+    if ((group & ~wanted) != 0) {
+      raise(warp, in, first_lane(group & ~wanted), Fault::Kind::divergent_barrier,
+            "the executing lane is not in its own member mask");
+    }
+    if ((wanted & warp.exited) != 0) {
+      raise(warp, in, first_lane(group), Fault::Kind::divergent_barrier,
+            "the member mask names lanes that have exited");
+    }
+    if ((wanted & warp.present & ~group) != 0) park(warp, in, group, Path::State::collective, wanted);
+  }
+}
+
+/// operand: result, barrier, count, predicate.
+void barrier(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  const std::uint32_t* ids = row<std::uint32_t>(warp, in.operand[1]);
+  const std::uint32_t* counts = row<std::uint32_t>(warp, in.operand[2]);
+  warp.arrived = true;
+  warp.stop = warp.code;
+  while (mask != 0) {
+    const unsigned lane = first_lane(mask);
+    const std::uint32_t id = ids[lane];
+    const std::uint32_t expected = (in.flags & kBarrierCounted) != 0 ? counts[lane] : 0;
+    std::uint32_t group = 0;
+    for (std::uint32_t left = mask; left != 0; left &= left - 1) {
+      group |= ids[first_lane(left)] == id ? 1u << first_lane(left) : 0u;
+    }
+    mask &= ~group;
+    if (id > 15) raise(warp, in, lane, Fault::Kind::out_of_bounds, "barriers are numbered 0 to 15");
+    if ((in.flags & kBarrierCounted) != 0 && (expected == 0 || expected % kLanes != 0)) {
+      raise(warp, in, lane, Fault::Kind::divergent_barrier, "a barrier's thread count must be a multiple of 32");
+    }
+    Barrier& barrier = warp.block->barrier(id);
+    if (barrier.arrived != 0 && barrier.expected != expected) {
+      raise(warp, in, lane, Fault::Kind::divergent_barrier, "threads disagree on how many a barrier waits for");
+    }
+    barrier.expected = expected;
+    barrier.arrived += static_cast<std::uint32_t>(__builtin_popcount(group));
+    if (in.mode >= kBarrierPopc) {
+      const std::uint32_t p =
+          *row<std::uint32_t>(warp, in.operand[3]) ^ ((in.flags & kBarrierNegated) != 0 ? kAllLanes : 0);
+      barrier.voted += static_cast<std::uint32_t>(__builtin_popcount(group));
+      barrier.yes += static_cast<std::uint32_t>(__builtin_popcount(group & p));
+    }
+    if (in.mode != kBarrierArrive) park(warp, in, group, Path::State::barrier, id);
+  }
+}
+
+void active_mask(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  std::uint32_t* d = row<std::uint32_t>(warp, in.operand[0]);
+  for (std::uint32_t left = mask; left != 0; left &= left - 1) d[first_lane(left)] = mask;
+}
+
+/// isspacep: mode is the space.
+void is_space(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  const std::uint64_t* a = row<std::uint64_t>(warp, in.operand[1]);
+  std::uint32_t& d = *row<std::uint32_t>(warp, in.operand[0]);
+  for (std::uint32_t left = mask; left != 0; left &= left - 1) {
+    const unsigned lane = first_lane(left);
+    const std::uint64_t window = a[lane] & kWindowMask;
+    bool yes = false;
+    switch (static_cast<ptx::Space>(in.mode)) {
+      case ptx::Space::shared:
+        yes = window == kSharedWindow;
+        break;
+      case ptx::Space::local:
+        yes = window == kLocalWindow;
+        break;
+      case ptx::Space::parameter:
+        yes = window == kParameterWindow;
+        break;
+      case ptx::Space::global:
+        yes = window == 0 && warp.block->memory().find(a[lane]).end != 0;
+        break;
+      default:
+        break;
+    }
+    d = (d & ~(1u << lane)) | static_cast<std::uint32_t>(yes) << lane;
+  }
+}
+
+/// cvta: adds the window's base (immediate). operand widths: flags bit 0: the source is 64 bits wide, bit 1: the
+/// destination is.
+void from_space(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  for (; mask != 0; mask &= mask - 1) {
+    const unsigned lane = first_lane(mask);
+    const std::uint64_t a = (in.flags & 1) != 0 ? row<std::uint64_t>(warp, in.operand[1])[lane]
+                                                : row<std::uint32_t>(warp, in.operand[1])[lane];
+    const std::uint64_t d = a | static_cast<std::uint64_t>(in.immediate);
+    if ((in.flags & 2) != 0) {
+      row<std::uint64_t>(warp, in.operand[0])[lane] = d;
+    } else {
+      row<std::uint32_t>(warp, in.operand[0])[lane] = static_cast<std::uint32_t>(d);
+    }
+  }
+}
+
+/// cvta.to: takes the window's base away.
+void to_space(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  for (; mask != 0; mask &= mask - 1) {
+    const unsigned lane = first_lane(mask);
+    const std::uint64_t a = row<std::uint64_t>(warp, in.operand[1])[lane];
+    const std::uint64_t d = (a & kWindowMask) == static_cast<std::uint64_t>(in.immediate) ? a & ~kWindowMask : a;
+    if ((in.flags & 2) != 0) {
+      row<std::uint64_t>(warp, in.operand[0])[lane] = d;
+    } else {
+      row<std::uint32_t>(warp, in.operand[0])[lane] = static_cast<std::uint32_t>(d);
+    }
+  }
+}
+
+/// mov of the address of a local variable: relative to the frame.
+void local_address(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  const std::uint64_t address = warp.frame_local + static_cast<std::uint64_t>(in.immediate);
+  for (; mask != 0; mask &= mask - 1) {
+    if (in.size == 8) {
+      row<std::uint64_t>(warp, in.operand[0])[first_lane(mask)] = address;
+    } else {
+      row<std::uint32_t>(warp, in.operand[0])[first_lane(mask)] = static_cast<std::uint32_t>(address);
+    }
+  }
+}
+
+}  // namespace emulator::control

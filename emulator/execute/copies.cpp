@@ -1,0 +1,56 @@
+// cp.async.commit_group, wait_group and wait_all (PTX ISA 9.7.9): when asynchronous copies land.
+#include <algorithm>
+
+#include "execute/block.hpp"
+#include "execute/operations.hpp"
+
+namespace emulator {
+
+PendingCopy& pending_copy(Warp& warp) {
+  warp.copies.emplace_back();
+  return warp.copies.back();
+}
+
+namespace control {
+namespace {
+
+/// Lands the copies of the lanes of `mask` whose group number is below the lane's `bound`.
+void land(Warp& warp, std::uint32_t mask, const std::array<std::uint64_t, kLanes>& bound) {
+  for (PendingCopy& copy : warp.copies) {
+    for (std::uint32_t left = copy.mask & mask; left != 0; left &= left - 1) {
+      const auto lane = static_cast<unsigned>(__builtin_ctz(left));
+      if (copy.group[lane] >= bound[lane]) continue;
+      std::copy_n(copy.bytes[lane].data(), copy.size, warp.shared + copy.target[lane]);
+      copy.mask &= ~(1u << lane);
+    }
+  }
+  warp.copies.erase(
+      std::remove_if(warp.copies.begin(), warp.copies.end(), [](const PendingCopy& copy) { return copy.mask == 0; }),
+      warp.copies.end());
+}
+
+}  // namespace
+
+void copy_commit(Warp& warp, const Instruction&, std::uint32_t mask) {
+  for (; mask != 0; mask &= mask - 1) ++warp.commits[static_cast<unsigned>(__builtin_ctz(mask))];
+}
+
+/// All but the latest `immediate` groups of the lane land.
+void copy_wait(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  std::array<std::uint64_t, kLanes> bound{};
+  const auto keep = static_cast<std::uint64_t>(in.immediate);
+  for (unsigned lane = 0; lane < kLanes; ++lane) {
+    bound[lane] = warp.commits[lane] > keep ? warp.commits[lane] - keep : 0;
+  }
+  land(warp, mask, bound);
+}
+
+/// Everything lands, committed or not.
+void copy_wait_all(Warp& warp, const Instruction&, std::uint32_t mask) {
+  std::array<std::uint64_t, kLanes> bound{};
+  bound.fill(~std::uint64_t{0});
+  land(warp, mask, bound);
+}
+
+}  // namespace control
+}  // namespace emulator

@@ -1,0 +1,163 @@
+// A launch: blocks in a seeded random order on several host threads.
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <numeric>
+#include <thread>
+
+#include "execute/block.hpp"
+#include "execute/module.hpp"
+
+namespace emulator {
+namespace {
+
+/// A seeded permutation of 0 … count - 1.
+class Order {
+ public:
+  Order(std::uint64_t count, std::uint64_t seed) : count_(count) {
+    Random random(seed);
+    random.next();
+    if (count <= kShuffled) {
+      order_.resize(count);
+      std::iota(order_.begin(), order_.end(), 0u);
+      for (std::uint64_t i = count; i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
+      return;
+    }
+    do {
+      step_ = random.below(count);
+    } while (std::gcd(step_, count) != 1);
+    start_ = random.below(count);
+  }
+  std::uint64_t operator[](std::uint64_t i) const {
+    if (!order_.empty()) return order_[i];
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<std::uint64_t>((static_cast<Wide>(i) * step_ + start_) % count_);
+  }
+
+ private:
+  static constexpr std::uint64_t kShuffled = 1 << 20;
+  std::uint64_t count_;
+  std::uint64_t step_ = 1;
+  std::uint64_t start_ = 0;
+  std::vector<std::uint32_t> order_;
+};
+
+/// What the host threads of one launch share.
+struct Progress {
+  std::atomic<std::uint64_t> next{0};
+  std::atomic<bool> stopped{false};
+  std::mutex mutex;
+  std::optional<Fault> fault;
+  std::uint64_t fault_at = 0;  ///< position in the order of the block that raised it
+  std::vector<Count> counts;
+};
+
+void work(const LoadedKernel& kernel, const Launch& launch, Memory& memory, const Profile& profile, const Order& order,
+          std::uint64_t blocks, Progress& progress) {
+  Block block(kernel.program, launch, memory, profile);
+  for (;;) {
+    const std::uint64_t position = progress.next.fetch_add(1);
+    if (position >= blocks || progress.stopped) break;
+    try {
+      block.run(order[position]);
+    } catch (FaultRaised& raised) {
+      const std::scoped_lock lock(progress.mutex);
+      progress.stopped = true;
+      if (!progress.fault || position < progress.fault_at) {
+        progress.fault = std::move(raised.fault);
+        progress.fault_at = position;
+      }
+    }
+  }
+  const std::scoped_lock lock(progress.mutex);
+  for (std::size_t i = 0; i < progress.counts.size(); ++i) {
+    progress.counts[i].warps += block.counts()[i].warps;
+    progress.counts[i].threads += block.counts()[i].threads;
+  }
+}
+
+void summarise(const Program& program, const std::vector<Count>& counts, Statistics& statistics) {
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i].warps == 0) continue;
+    const InstructionNote& note = program.notes[i];
+    statistics.warp_instructions[program.families[note.family]] += counts[i].warps;
+    statistics.thread_instructions += counts[i].threads;
+    statistics.tensor_flops += counts[i].warps * note.warp_flops;
+    const std::uint64_t bytes = counts[i].threads * note.bytes;
+    using Traffic = InstructionNote::Traffic;
+    const bool global = note.space == ptx::Space::global || note.space == ptx::Space::generic;
+    const bool shared = note.space == ptx::Space::shared;
+    if (note.traffic == Traffic::async_copy) statistics.async_copy_bytes += bytes;
+    if (note.traffic == Traffic::load || note.traffic == Traffic::load_store) {
+      statistics.global_load_bytes += global ? bytes : 0;
+      statistics.shared_load_bytes += shared ? bytes : 0;
+    }
+    if (note.traffic == Traffic::store || note.traffic == Traffic::load_store) {
+      statistics.global_store_bytes += global ? bytes : 0;
+      statistics.shared_store_bytes += shared ? bytes : 0;
+    }
+  }
+}
+
+std::optional<Fault> refuse(const Launch& launch, const Profile& profile) {
+  Fault fault;
+  fault.kernel = launch.kernel == nullptr ? "" : launch.kernel->name();
+  const std::uint64_t threads = std::uint64_t{launch.block[0]} * launch.block[1] * launch.block[2];
+  const std::uint64_t blocks = std::uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
+  if (launch.kernel == nullptr) {
+    fault.message = "a launch without a kernel";
+  } else if (launch.block[0] > 1024 || launch.block[1] > 1024 || launch.block[2] > 64 || threads == 0 ||
+             threads > static_cast<std::uint64_t>(profile.threads_per_block)) {
+    fault.message = "a block of " + std::to_string(threads) + " threads";
+  } else if (blocks == 0 || launch.grid[0] > 0x7FFFFFFFu || launch.grid[1] > 65535 || launch.grid[2] > 65535) {
+    fault.message = "a grid beyond the device's limits";
+  } else if (launch.kernel->static_shared() + launch.dynamic_shared > profile.shared_per_block_optin) {
+    fault.message = "more shared memory than a block can have";
+  } else if (launch.parameters == nullptr && !launch.kernel->parameters().empty()) {
+    fault.message = "a launch without parameters";
+  } else {
+    return std::nullopt;
+  }
+  return fault;
+}
+
+}  // namespace
+
+void Statistics::add(const Statistics& other) {
+  for (const auto& [family, count] : other.warp_instructions) warp_instructions[family] += count;
+  thread_instructions += other.thread_instructions;
+  global_load_bytes += other.global_load_bytes;
+  global_store_bytes += other.global_store_bytes;
+  shared_load_bytes += other.shared_load_bytes;
+  shared_store_bytes += other.shared_store_bytes;
+  async_copy_bytes += other.async_copy_bytes;
+  tensor_flops += other.tensor_flops;
+  blocks += other.blocks;
+}
+
+std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile& profile, Statistics& statistics) {
+  if (auto refused = refuse(launch, profile)) return refused;
+  const auto& kernel = static_cast<const LoadedKernel&>(*launch.kernel);
+  const std::uint64_t blocks = std::uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
+  const Order order(blocks, launch.seed);
+  Progress progress;
+  progress.counts.resize(kernel.program.code.size());
+  std::uint64_t workers = launch.host_threads > 0 ? static_cast<unsigned>(launch.host_threads)
+                                                  : std::max(1u, std::thread::hardware_concurrency());
+  workers = std::min(workers, blocks);
+  std::vector<std::thread> threads;
+  for (std::uint64_t i = 1; i < workers; ++i) {
+    threads.emplace_back([&] { work(kernel, launch, memory, profile, order, blocks, progress); });
+  }
+  work(kernel, launch, memory, profile, order, blocks, progress);
+  for (std::thread& thread : threads) thread.join();
+  summarise(kernel.program, progress.counts, statistics);
+  statistics.blocks += std::min(progress.next.load(), blocks);
+  if (progress.fault && kernel.lines != nullptr) {
+    const auto line = static_cast<std::size_t>(progress.fault->line);
+    if (line > 0 && line <= kernel.lines->size()) progress.fault->instruction = (*kernel.lines)[line - 1];
+  }
+  return progress.fault;
+}
+
+}  // namespace emulator

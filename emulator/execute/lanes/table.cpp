@@ -1,0 +1,33 @@
+#include "execute/lanes/sets.hpp"
+
+namespace emulator::EMULATOR_SET {
+
+const Lanes table = {
+    .integer = integer,
+    .saturating = saturating,
+    .floating = floating,
+    .half = half,
+    .compare = compare,
+    .select = select,
+    .slct = slct,
+    .predicate = predicate,
+    .move = move,
+    .pack = pack,
+    .unpack = unpack,
+    .convert = convert,
+    .load = load,
+    .store = store,
+    .shuffle = shuffle,
+    .vote = vote,
+    .match = match,
+    .reduce = reduce,
+    .elect = elect,
+    .matrix = matrix,
+    .ldmatrix = ldmatrix,
+    .stmatrix = stmatrix,
+    .movmatrix = movmatrix,
+    .async_copy = async_copy,
+    .run = run,
+};
+
+}  // namespace emulator::EMULATOR_SET

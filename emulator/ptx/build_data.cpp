@@ -1,0 +1,331 @@
+// Builds moves, conversions, comparisons and selections.
+#include <array>
+#include <utility>
+
+#include "ptx/builders.hpp"
+
+namespace emulator::ptx::build {
+namespace {
+
+Comparison comparison_of(std::string_view word) {
+  static constexpr std::array<std::pair<std::string_view, Comparison>, 18> names{{
+      {"eq", Comparison::eq},
+      {"ne", Comparison::ne},
+      {"lt", Comparison::lt},
+      {"le", Comparison::le},
+      {"gt", Comparison::gt},
+      {"ge", Comparison::ge},
+      {"lo", Comparison::lt},
+      {"ls", Comparison::le},
+      {"hi", Comparison::gt},
+      {"hs", Comparison::ge},
+      {"equ", Comparison::equ},
+      {"neu", Comparison::neu},
+      {"ltu", Comparison::ltu},
+      {"leu", Comparison::leu},
+      {"gtu", Comparison::gtu},
+      {"geu", Comparison::geu},
+      {"num", Comparison::num},
+      {"nan", Comparison::nan},
+  }};
+  for (const auto& [name, value] : names) {
+    if (name == word) return value;
+  }
+  return Comparison::eq;
+}
+
+std::optional<SpecialRegister> special_named(std::string_view name, std::string_view suffix) {
+  using S = SpecialRegister;
+  const int axis = suffix == "x" ? 0 : suffix == "y" ? 1 : suffix == "z" ? 2 : -1;
+  if (axis >= 0) {
+    const auto along = [&](S first) { return static_cast<S>(static_cast<int>(first) + axis); };
+    if (name == "%tid") return along(S::tid_x);
+    if (name == "%ntid") return along(S::ntid_x);
+    if (name == "%ctaid") return along(S::ctaid_x);
+    if (name == "%nctaid") return along(S::nctaid_x);
+    if (name == "%clusterid") return along(S::ctaid_x);
+    if (name == "%nclusterid") return along(S::nctaid_x);
+    if (name == "%cluster_ctaid") return S::zero;
+    if (name == "%cluster_nctaid") return S::one;
+    return std::nullopt;
+  }
+  static constexpr std::array<std::pair<std::string_view, S>, 22> names{{
+      {"%laneid", S::laneid},
+      {"%warpid", S::warpid},
+      {"%nwarpid", S::nwarpid},
+      {"%smid", S::smid},
+      {"%nsmid", S::nsmid},
+      {"%gridid", S::gridid},
+      {"%lanemask_eq", S::lanemask_eq},
+      {"%lanemask_lt", S::lanemask_lt},
+      {"%lanemask_le", S::lanemask_le},
+      {"%lanemask_gt", S::lanemask_gt},
+      {"%lanemask_ge", S::lanemask_ge},
+      {"%clock", S::clock},
+      {"%clock64", S::clock64},
+      {"%clock_hi", S::zero},
+      {"%globaltimer", S::globaltimer},
+      {"%globaltimer_lo", S::globaltimer_lo},
+      {"%globaltimer_hi", S::globaltimer_hi},
+      {"%dynamic_smem_size", S::dynamic_smem_size},
+      {"%total_smem_size", S::total_smem_size},
+      {"%cluster_ctarank", S::zero},
+      {"%cluster_nctarank", S::one},
+      {"%reserved_smem_offset_begin", S::zero},
+  }};
+  for (const auto& [known, value] : names) {
+    if (known == name) return value;
+  }
+  return std::nullopt;
+}
+
+/// mov d, variable or %special: true when it was one.
+bool move_named(Build& b, Type type) {
+  const Operand& from = b.operand(1);
+  if (const auto special = special_named(from.name, from.suffix)) {
+    b.in().mode = static_cast<std::uint8_t>(*special);
+    b.in().size = static_cast<std::uint8_t>(size_of(type));
+    b.handler(control::special);
+    return true;
+  }
+  const auto symbol = b.decoder.find(from.name, b.statement.scope);
+  if (symbol.kind != FunctionDecoder::Symbol::Kind::variable) return false;
+  Space space = Space::generic;
+  const std::uint64_t address = b.variable_address(*symbol.variable, space) + static_cast<std::uint64_t>(from.value);
+  if (space == Space::local) {
+    b.in().immediate = static_cast<std::int64_t>(address);
+    b.in().size = static_cast<std::uint8_t>(size_of(type));
+    b.handler(control::local_address);
+  } else {
+    b.constant(1, address, size_of(type));
+    b.handler(lanes().move(size_of(type)));
+  }
+  return true;
+}
+
+void move_vector(Build& b, Type type) {
+  const bool packs = b.operand(1).kind == Operand::Kind::vector;
+  const Operand& vector = b.operand(packs ? 1 : 0);
+  const auto count = static_cast<int>(vector.elements.size());
+  if (count == 0 || size_of(type) % count != 0) b.syntax("a vector that does not fill the type");
+  const int bytes = size_of(type) / count;
+  const Type element = bytes == 2 ? Type::b16 : bytes == 4 ? Type::b32 : Type::b8;
+  if (bytes < 2) b.unsupported("vectors of bytes in mov are not supported");
+  if (packs) {
+    b.destination(0, b.operand(0), size_of(type));
+    for (const Operand& each : vector.elements) b.list_source(each, element);
+    b.handler(lanes().pack(bytes, count));
+    return;
+  }
+  b.source(0, b.operand(1), type);
+  for (int k = 0; k < count; ++k) {
+    const Operand& each = vector.elements[static_cast<std::size_t>(k)];
+    if (b.is_sink(each)) {
+      b.decoder.draft().list.push_back(0);
+      b.in().mode = static_cast<std::uint8_t>(b.in().mode | 1u << k);
+    } else {
+      b.list_destination(each, bytes);
+    }
+  }
+  b.handler(lanes().unpack(bytes, count));
+}
+
+Space space_of(std::string_view word) {
+  if (word == "global") return Space::global;
+  if (word == "const") return Space::constant;
+  if (word == "local") return Space::local;
+  if (word.starts_with("shared")) return Space::shared;
+  if (word.starts_with("param")) return Space::parameter;
+  return Space::generic;
+}
+
+std::int64_t window_of(Space space) {
+  switch (space) {
+    case Space::shared:
+      return static_cast<std::int64_t>(kSharedWindow);
+    case Space::local:
+      return static_cast<std::int64_t>(kLocalWindow);
+    case Space::parameter:
+      return static_cast<std::int64_t>(kParameterWindow);
+    default:
+      return 0;
+  }
+}
+
+Rounding rounding_of(std::string_view word) {
+  if (word.starts_with("rz")) return Rounding::zero;
+  if (word.starts_with("rm")) return Rounding::down;
+  if (word.starts_with("rp")) return Rounding::up;
+  if (word == "rna") return Rounding::nearest_away;
+  return Rounding::nearest_even;
+}
+
+ConvertSpec convert_spec(Build& b) {
+  ConvertSpec spec{};
+  spec.to = b.type("to");
+  spec.from = b.type("from");
+  const std::string_view round = b.word("round");
+  spec.rounding = rounding_of(round);
+  spec.integer_rounding = round.size() == 3 && round != "rna" && is_float(spec.to);
+  spec.saturate = b.has("sat");
+  spec.flush = b.has("ftz");
+  spec.relu = b.has("relu");
+  spec.finite = b.has("satfinite");
+  b.in().mode = static_cast<std::uint8_t>(static_cast<unsigned>(spec.rounding) | (spec.integer_rounding ? 8u : 0u));
+  b.in().flags = static_cast<std::uint8_t>((spec.saturate ? kSaturate : 0) | (spec.flush ? kFlushSubnormals : 0) |
+                                           (spec.relu ? kRelu : 0) | (spec.finite ? kFinite : 0));
+  b.in().operand[4] = static_cast<RowOperand>(spec.to);
+  b.in().operand[5] = static_cast<RowOperand>(spec.from);
+  // The manual demands a rounding where the value may change; without one there is nothing to choose.
+  const bool narrows = is_float(spec.to) && (!is_float(spec.from) || size_of(spec.to) < size_of(spec.from));
+  const bool to_integer = is_float(spec.from) && !is_float(spec.to);
+  if (round.empty() && (narrows || to_integer)) b.syntax("a conversion that rounds must say how");
+  return spec;
+}
+
+/// p, or p|q.
+void compare_destinations(Build& b) {
+  const Operand& d = b.operand(0);
+  const auto one = [&](const Operand& each, int field, unsigned flag) {
+    if (b.is_sink(each)) return;
+    b.destination(field, each, 0);
+    b.in().mode = static_cast<std::uint8_t>(b.in().mode | flag);
+  };
+  if (d.kind == Operand::Kind::pair) {
+    one(d.elements[0], 0, 16);
+    one(d.elements[1], 1, 8);
+  } else {
+    one(d, 0, 16);
+  }
+}
+
+void compare_sources(Build& b, Type type) {
+  const bool combines = b.has("combine");
+  b.expect_operands(combines ? 4 : 3);
+  const Type word = type == Type::f16 || type == Type::bf16       ? Type::b16
+                    : type == Type::f16x2 || type == Type::bf16x2 ? Type::b32
+                                                                  : type;
+  b.source(2, b.operand(1), word);
+  b.source(3, b.operand(2), word);
+  if (combines) {
+    const bool negated = b.predicate(4, b.operand(3));
+    const std::string_view how = b.word("combine");
+    b.in().mode = static_cast<std::uint8_t>(b.in().mode | (how == "and" ? 1 : how == "or" ? 2 : 3) | (negated ? 4 : 0));
+  }
+  b.in().flags = b.has("ftz") ? kFlushSubnormals : 0;
+}
+
+}  // namespace
+
+void move(Build& b) {
+  b.expect_operands(2);
+  const Type type = b.type();
+  const Operand& to = b.operand(0);
+  const Operand& from = b.operand(1);
+  if (to.kind == Operand::Kind::vector || from.kind == Operand::Kind::vector) return move_vector(b, type);
+  b.destination(0, to, size_of(type));
+  if (type == Type::pred) {
+    b.in().mode = b.predicate(1, from) ? 1 : 0;
+    return b.handler(lanes().move(0));
+  }
+  if (from.kind == Operand::Kind::name && move_named(b, type)) return;
+  b.source(1, from, type);
+  b.handler(lanes().move(size_of(type)));
+}
+
+void convert(Build& b) {
+  b.expect_operands(2);
+  const ConvertSpec spec = convert_spec(b);
+  const int to = b.wide_destination(0, b.operand(0), spec.to);
+  const int from = b.wide_source(1, b.operand(1), spec.from);
+  b.in().size = static_cast<std::uint8_t>(to);
+  b.in().count = static_cast<std::uint8_t>(from);
+  b.handler(lanes().convert(spec, to, from));
+}
+
+void convert_pair(Build& b) {
+  b.expect_operands(3);
+  ConvertSpec spec = convert_spec(b);
+  b.destination(0, b.operand(0), 4);
+  b.source(1, b.operand(1), Type::f32);
+  b.source(2, b.operand(2), Type::f32);
+  b.in().operand[4] = static_cast<RowOperand>(spec.to == Type::f16x2 ? Type::f16 : Type::bf16);
+  b.handler(lanes().convert(spec, 4, 4));
+}
+
+void convert_space(Build& b) {
+  b.expect_operands(2);
+  const Type type = b.type();
+  const Space space = space_of(b.word("space"));
+  const int to = b.wide_destination(0, b.operand(0), type);
+  if (to != size_of(type)) b.syntax("the destination does not have the instruction's type");
+  if (!b.has("to")) {
+    const Operand& from = b.operand(1);
+    const auto symbol = b.decoder.find(from.name, b.statement.scope);
+    if (from.kind == Operand::Kind::name && symbol.kind == FunctionDecoder::Symbol::Kind::variable) {
+      Space where = Space::generic;
+      const std::uint64_t address =
+          b.variable_address(*symbol.variable, where) + static_cast<std::uint64_t>(from.value);
+      if (where == Space::local) b.unsupported("cvta of a local variable's name");
+      b.constant(1, address, size_of(type));
+    } else {
+      b.source(1, from, type);
+    }
+    b.in().flags = static_cast<std::uint8_t>((size_of(type) == 8 ? 1 : 0) | (to == 8 ? 2 : 0));
+    b.in().immediate = window_of(space);
+    const bool same = window_of(space) == 0 && to == size_of(type);
+    return b.handler(same ? lanes().move(to) : control::from_space);
+  }
+  b.source(1, b.operand(1), type);
+  if (window_of(space) == 0) return b.handler(lanes().move(to));
+  if (size_of(type) != 8) b.unsupported("32-bit generic addresses are not supported");
+  b.in().flags = 3;
+  b.in().immediate = window_of(space);
+  b.handler(control::to_space);
+}
+
+void is_space(Build& b) {
+  b.expect_operands(2);
+  b.destination(0, b.operand(0), 0);
+  b.source(1, b.operand(1), Type::u64);
+  b.in().mode = static_cast<std::uint8_t>(space_of(b.word("space")));
+  b.handler(control::is_space);
+}
+
+void compare(Build& b) {
+  const Type type = b.type();
+  const bool integral = !is_float(type) && type != Type::f16x2 && type != Type::bf16x2;
+  const std::string_view word = b.word("cmp");
+  const bool for_unsigned = word == "lo" || word == "ls" || word == "hi" || word == "hs";
+  if (for_unsigned && (!integral || is_signed(type))) b.syntax("lo, ls, hi and hs compare unsigned values");
+  compare_destinations(b);
+  compare_sources(b, type);
+  b.handler(lanes().compare(type, comparison_of(word)));
+}
+
+void set(Build& b) {
+  // Compares into a hidden predicate, then selects between the two results.
+  b.unsupported("set is not supported yet");
+}
+
+void select(Build& b) {
+  const Type type = b.type();
+  b.expect_operands(4);
+  b.destination(0, b.operand(0), size_of(type));
+  b.source(1, b.operand(1), type);
+  b.source(2, b.operand(2), type);
+  b.in().mode = b.predicate(3, b.operand(3)) ? 1 : 0;
+  b.handler(lanes().select(type));
+}
+
+void select_sign(Build& b) {
+  const Type type = b.type();
+  b.expect_operands(4);
+  b.destination(0, b.operand(0), size_of(type));
+  b.source(1, b.operand(1), type);
+  b.source(2, b.operand(2), type);
+  b.source(3, b.operand(3), b.type("ctype"));
+  b.handler(lanes().slct(type, b.type("ctype")));
+}
+
+}  // namespace emulator::ptx::build

@@ -1,0 +1,82 @@
+// The build functions that the instruction table names, by subject.
+#pragma once
+
+#include "ptx/decoder.hpp"
+
+namespace emulator::ptx::build {
+
+// build_arithmetic.cpp
+void integer_unary(Build&);
+void integer_binary(Build&);
+void integer_ternary(Build&);
+void integer_saturating(Build&);
+void multiply(Build&);
+void multiply_24(Build&);
+void shift(Build&);
+void count_bits(Build&);
+void find_bit(Build&);
+void bit_field_extract(Build&);
+void bit_field_insert(Build&);
+void bit_mask(Build&);
+void funnel_shift(Build&);
+void lookup(Build&);
+void permute(Build&);
+void find_nth_set(Build&);
+void dot_product(Build&);
+void carry(Build&);
+void predicate_logic(Build&);
+void float_unary(Build&);
+void float_binary(Build&);
+void float_fma(Build&);
+void float_min_max(Build&);
+void float_test(Build&);
+void half_unary(Build&);
+void half_binary(Build&);
+void half_fma(Build&);
+
+// build_data.cpp
+void move(Build&);
+void convert(Build&);
+void convert_pair(Build&);
+void convert_space(Build&);
+void is_space(Build&);
+void compare(Build&);
+void set(Build&);
+void select(Build&);
+void select_sign(Build&);
+
+// build_memory.cpp
+void load(Build&);
+void store(Build&);
+void atomic(Build&);
+void reduction(Build&);
+void prefetch(Build&);
+void cache_policy(Build&);
+void copy_async(Build&);
+void copy_commit(Build&);
+void copy_wait(Build&);
+
+// build_control.cpp
+void branch(Build&);
+void branch_indexed(Build&);
+void call(Build&);
+void leave(Build&);
+void trap(Build&);
+void nothing(Build&);
+void barrier(Build&);
+void barrier_reduction(Build&);
+void warp_barrier(Build&);
+
+// build_warp.cpp
+void shuffle(Build&);
+void vote(Build&);
+void match(Build&);
+void reduce(Build&);
+void elect(Build&);
+void active_mask(Build&);
+void matrix_multiply(Build&);
+void load_matrix(Build&);
+void store_matrix(Build&);
+void move_matrix(Build&);
+
+}  // namespace emulator::ptx::build

@@ -1,0 +1,239 @@
+// load_module: parse, place variables, decode every entry with the functions it reaches.
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "execute/module.hpp"
+#include "ptx/decoder.hpp"
+#include "ptx/parser.hpp"
+
+namespace emulator {
+namespace {
+
+using ptx::fail_syntax;
+using ptx::fail_unsupported;
+
+constexpr std::uint32_t kRecursionFrames = 48;
+constexpr std::uint64_t kMaxRegisterBytes = std::uint64_t{1} << 27;
+constexpr std::uint64_t kMaxLocalBytes = std::uint64_t{1} << 24;
+
+std::vector<std::string> split_lines(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    line = first == std::string_view::npos ? std::string_view() : line.substr(first);
+    while (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r')) line.remove_suffix(1);
+    std::string clean(line);
+    std::replace(clean.begin(), clean.end(), '\t', ' ');
+    lines.push_back(std::move(clean));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+void collect_names(const ptx::Operand& operand, std::set<std::string_view>& names) {
+  if (!operand.name.empty()) names.insert(operand.name);
+  for (const ptx::Operand& element : operand.elements) collect_names(element, names);
+}
+
+/// Finds what an entry reaches and gives its shared variables their offsets.
+void reach(const ptx::ModuleSyntax& module, const ptx::Function& entry, ptx::ProgramContext& context) {
+  std::vector<const ptx::Function*> found{&entry};
+  std::vector<const ptx::Variable*> shared;
+  std::set<std::string_view> names;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    for (const ptx::Statement& statement : found[i]->statements) {
+      for (const ptx::Operand& operand : statement.operands) collect_names(operand, names);
+    }
+    for (const ptx::Scope& scope : found[i]->scopes) {
+      for (const auto& [name, variable] : scope.variables) {
+        if (variable.space == ptx::Space::shared) shared.push_back(&variable);
+      }
+    }
+    for (const ptx::Function& function : module.functions) {
+      const bool known = std::find(found.begin(), found.end(), &function) != found.end();
+      if (!known && function.defined && !function.entry && names.count(function.name) != 0) found.push_back(&function);
+    }
+  }
+  for (const ptx::Variable& variable : module.variables) {
+    if (variable.space == ptx::Space::shared && names.count(variable.name) != 0) shared.push_back(&variable);
+  }
+  std::uint64_t bytes = 0;
+  std::uint64_t dynamic_alignment = 16;
+  for (const ptx::Variable* variable : shared) {
+    if (variable->external || variable->unsized) {
+      dynamic_alignment = std::max<std::uint64_t>(dynamic_alignment, variable->alignment);
+      continue;
+    }
+    bytes = (bytes + variable->alignment - 1) / variable->alignment * variable->alignment;
+    context.shared[variable] = static_cast<std::uint32_t>(bytes);
+    bytes += variable->bytes();
+    if (bytes > (1u << 24)) fail_unsupported(variable->line, "more shared memory than any device has");
+  }
+  bool dynamic = false;
+  const std::uint64_t end = (bytes + dynamic_alignment - 1) / dynamic_alignment * dynamic_alignment;
+  for (const ptx::Variable* variable : shared) {
+    if (!variable->external && !variable->unsized) continue;
+    dynamic = true;
+    context.shared[variable] = static_cast<std::uint32_t>(end);
+  }
+  context.program->static_shared = static_cast<std::uint32_t>(dynamic ? end : bytes);
+}
+
+/// Bytes of registers and local memory for the deepest chain of calls.
+class Depth {
+ public:
+  explicit Depth(const Program& program, const std::vector<std::vector<std::uint32_t>>& calls)
+      : program_(program), calls_(calls), state_(calls.size()), sums_(calls.size()) {}
+
+  void measure(Program& program) {
+    const Sum deepest = visit(0);
+    Sum sum = deepest;
+    if (recursive_) {
+      Sum all;
+      for (const FunctionFrame& frame : program.functions) all.add(frame);
+      sum = {all.registers * kRecursionFrames, all.local * kRecursionFrames};
+    }
+    if (sum.registers > kMaxRegisterBytes) fail_unsupported(0, "calls that need too many registers");
+    if (sum.local > kMaxLocalBytes) fail_unsupported(0, "calls that need too much local memory");
+    program.register_bytes = static_cast<std::uint32_t>(sum.registers);
+    program.local_bytes = static_cast<std::uint32_t>(sum.local);
+  }
+
+ private:
+  struct Sum {
+    std::uint64_t registers = 0, local = 0;
+    void add(const FunctionFrame& frame) {
+      registers += frame.register_bytes;
+      local += frame.local_bytes;
+    }
+  };
+  Sum visit(std::uint32_t function) {
+    if (state_[function] == 1) recursive_ = true;
+    if (state_[function] != 0) return sums_[function];
+    state_[function] = 1;
+    if (++level_ > 1000) fail_unsupported(0, "calls nested too deep");
+    Sum deepest;
+    for (const std::uint32_t callee : calls_[function]) {
+      const Sum below = visit(callee);
+      deepest.registers = std::max(deepest.registers, below.registers);
+      deepest.local = std::max(deepest.local, below.local);
+    }
+    --level_;
+    deepest.add(program_.functions[function]);
+    state_[function] = 2;
+    return sums_[function] = deepest;
+  }
+  const Program& program_;
+  const std::vector<std::vector<std::uint32_t>>& calls_;
+  std::vector<int> state_;
+  std::vector<Sum> sums_;
+  int level_ = 0;
+  bool recursive_ = false;
+};
+
+std::unique_ptr<LoadedKernel> decode_entry(const ptx::ModuleSyntax& module, const ptx::Function& entry,
+                                           const std::map<std::string_view, std::uint64_t>& globals,
+                                           const Profile& profile) {
+  auto kernel = std::make_unique<LoadedKernel>();
+  Program& program = kernel->program;
+  program.name = entry.name;
+  ptx::ProgramContext context;
+  context.module = &module;
+  context.globals = &globals;
+  context.program = &program;
+  reach(module, entry, context);
+  std::uint64_t offset = 0;
+  for (const ptx::Variable& parameter : entry.parameters) {
+    offset = (offset + parameter.alignment - 1) / parameter.alignment * parameter.alignment;
+    kernel->layout.push_back({offset, parameter.bytes()});
+    offset += parameter.bytes();
+    if (offset > 32764) fail_unsupported(parameter.line, "more than 32764 bytes of parameters");
+  }
+  program.parameter_bytes = static_cast<std::uint32_t>(offset);
+  context.function_number(entry);
+  std::vector<std::vector<std::uint32_t>> calls;
+  for (std::uint32_t number = 0; number < context.order.size(); ++number) {
+    const std::size_t sites = program.calls.size();
+    ptx::FunctionDecoder(context, *context.order[number], number).run();
+    calls.emplace_back();
+    for (std::size_t i = sites; i < program.calls.size(); ++i) calls.back().push_back(program.calls[i].function);
+  }
+  program.constants = context.constants.take();
+  Depth(program, calls).measure(program);
+  kernel->thread_limit = profile.threads_per_block;
+  if (entry.max_threads != 0)
+    kernel->thread_limit = std::min(kernel->thread_limit, static_cast<int>(entry.max_threads));
+  return kernel;
+}
+
+/// Allocates .global and .const variables and writes their initial values.
+void place_variables(const ptx::ModuleSyntax& syntax, Memory& memory, LoadedModule& module,
+                     std::map<std::string_view, std::uint64_t>& globals) {
+  const auto kept = [](const ptx::Variable& variable) {
+    return variable.space == ptx::Space::global || variable.space == ptx::Space::constant;
+  };
+  for (const ptx::Variable& variable : syntax.variables) {
+    if (!kept(variable)) continue;
+    if (variable.external) fail_unsupported(variable.line, "a variable of another module");
+    if (globals.count(variable.name) != 0) fail_syntax(variable.line, "a variable is declared twice");
+    const std::uint64_t address = memory.allocate(std::max<std::size_t>(variable.bytes(), 1));
+    if (address == 0) fail_unsupported(variable.line, "no device memory is left for a variable");
+    globals.emplace(variable.name, address);
+    module.globals.emplace(std::string(variable.name), Module::Global{address, variable.bytes()});
+    std::memset(reinterpret_cast<void*>(address), 0, variable.bytes());
+  }
+  for (const ptx::Variable& variable : syntax.variables) {
+    if (!kept(variable)) continue;
+    const auto element = static_cast<std::size_t>(ptx::size_of(variable.type));
+    auto* at = reinterpret_cast<std::byte*>(globals.at(variable.name));
+    for (const ptx::Initial& initial : variable.initial) {
+      std::uint64_t value = initial.value;
+      if (!initial.symbol.empty()) {
+        const auto target = globals.find(initial.symbol);
+        if (target == globals.end()) fail_unsupported(variable.line, "an initial value that is no variable's address");
+        value += target->second;
+      }
+      if (initial.real64 && element == 4) {
+        double wide = 0;
+        std::memcpy(&wide, &value, sizeof(wide));
+        const auto narrow = static_cast<float>(wide);
+        std::memcpy(at, &narrow, sizeof(narrow));
+      } else {
+        std::memcpy(at, &value, std::min<std::size_t>(element, sizeof(value)));
+      }
+      at += element;
+    }
+  }
+}
+
+}  // namespace
+
+std::variant<std::unique_ptr<Module>, Fault> load_module(std::string_view text, Memory& memory,
+                                                         const Profile& profile) {
+  auto module = std::make_unique<LoadedModule>(memory);
+  module->lines = split_lines(text);
+  try {
+    const ptx::ModuleSyntax syntax = ptx::parse(text);
+    std::map<std::string_view, std::uint64_t> globals;
+    place_variables(syntax, memory, *module, globals);
+    for (const ptx::Function& function : syntax.functions) {
+      if (!function.entry || !function.defined) continue;
+      module->entries.push_back(decode_entry(syntax, function, globals, profile));
+      module->entries.back()->lines = &module->lines;
+    }
+    return std::unique_ptr<Module>(std::move(module));
+  } catch (const ptx::LoadError& error) {
+    Fault fault;
+    fault.kind = error.kind() == ptx::LoadError::Kind::syntax ? Fault::Kind::syntax : Fault::Kind::unsupported;
+    fault.line = error.line();
+    fault.message = error.what();
+    const auto line = static_cast<std::size_t>(error.line());
+    if (line > 0 && line <= module->lines.size()) fault.instruction = module->lines[line - 1];
+    return fault;
+  }
+}
+
+}  // namespace emulator

@@ -1,0 +1,250 @@
+// The one table of instructions: what the emulator executes, where the PTX ISA manual (9.0) describes it, which
+// modifiers it takes, and what builds it. An instruction that fits no row is refused when a module is loaded.
+#include <unordered_map>
+
+#include "ptx/builders.hpp"
+
+namespace emulator::ptx {
+namespace {
+
+using I = IntegerOp;
+using F = FloatOp;
+constexpr int op(IntegerOp o) {
+  return static_cast<int>(o);
+}
+constexpr int op(FloatOp o) {
+  return static_cast<int>(o);
+}
+
+#define INTEGER_TYPES "type=u16|s16|u32|s32|u64|s64"
+#define LOGIC_TYPES "type=b16|b32|b64"
+#define ROUNDING "?round=rn|rz|rm|rp"
+#define COMPARISONS "cmp=eq|ne|lt|le|gt|ge|lo|ls|hi|hs|equ|neu|ltu|leu|gtu|geu|num|nan"
+#define COMPARE_TYPES "type=b16|b32|b64|u16|u32|u64|s16|s32|s64|f16|f16x2|bf16|bf16x2|f32|f64"
+#define MEMORY_TYPES "type=b8|u8|s8|b16|u16|s16|b32|u32|s32|f32|b64|u64|s64|f64"
+#define SPACES "?space=global|shared|shared::cta|shared::cluster|local|const|param|param::entry|param::func"
+#define ORDER "?order=weak|relaxed|acquire|release|acq_rel|volatile|mmio"
+#define SCOPE "?scope=cta|cluster|gpu|sys"
+#define CACHE "?cache=ca|cg|cs|cv|lu|wb|wt"
+#define EVICTION                                                                             \
+  "?l1=L1::evict_normal|L1::evict_unchanged|L1::evict_first|L1::evict_last|L1::no_allocate " \
+  "?l2=L2::evict_normal|L2::evict_first|L2::evict_last ?hint=L2::cache_hint ?prefetch=L2::64B|L2::128B|L2::256B"
+#define HALVES "type=f16|f16x2|bf16|bf16x2"
+#define MATRIX_SHAPES "shape=m16n8k16|m16n8k8|m16n8k4|m8n8k4|m16n8k32|m8n8k16"
+
+const std::vector<Row>& rows() {
+  using namespace build;
+  static const std::vector<Row> table = {
+      // Integer arithmetic
+      {"add", "9.7.1.1", INTEGER_TYPES "|u16x2|s16x2", integer_binary, op(I::add)},
+      {"add", "9.7.1.1", "sat type=s32", integer_saturating, op(I::add)},
+      {"sub", "9.7.1.2", INTEGER_TYPES, integer_binary, op(I::sub)},
+      {"sub", "9.7.1.2", "sat type=s32", integer_saturating, op(I::sub)},
+      {"mul", "9.7.1.3", "half=lo|hi|wide " INTEGER_TYPES, multiply, 0},
+      {"mad", "9.7.1.4", "half=lo|hi|wide " INTEGER_TYPES, multiply, 1},
+      {"mad", "9.7.1.4", "hi sat type=s32", integer_saturating, op(I::mad_hi)},
+      {"mul24", "9.7.1.5", "half=lo|hi type=u32|s32", multiply_24, 0},
+      {"mad24", "9.7.1.6", "half=lo|hi type=u32|s32", multiply_24, 1},
+      {"sad", "9.7.1.7", INTEGER_TYPES, integer_ternary, op(I::sad)},
+      {"div", "9.7.1.8", INTEGER_TYPES, integer_binary, op(I::div)},
+      {"rem", "9.7.1.9", INTEGER_TYPES, integer_binary, op(I::rem)},
+      {"abs", "9.7.1.10", "type=s16|s32|s64", integer_unary, op(I::abs)},
+      {"neg", "9.7.1.11", "type=s16|s32|s64", integer_unary, op(I::neg)},
+      {"min", "9.7.1.12", INTEGER_TYPES "|u16x2|s16x2", integer_binary, op(I::min)},
+      {"max", "9.7.1.13", INTEGER_TYPES "|u16x2|s16x2", integer_binary, op(I::max)},
+      {"popc", "9.7.1.14", "type=b32|b64", count_bits, op(I::popc)},
+      {"clz", "9.7.1.15", "type=b32|b64", count_bits, op(I::clz)},
+      {"bfind", "9.7.1.16", "?shiftamt type=u32|s32|u64|s64", find_bit},
+      {"fns", "9.7.1.17", "type=b32", find_nth_set},
+      {"brev", "9.7.1.18", "type=b32|b64", integer_unary, op(I::brev)},
+      {"bfe", "9.7.1.19", "type=u32|s32|u64|s64", bit_field_extract},
+      {"bfi", "9.7.1.20", "type=b32|b64", bit_field_insert},
+      {"szext", "9.7.1.21", "mode=clamp|wrap type=u32|s32", bit_mask, op(I::szext)},
+      {"bmsk", "9.7.1.22", "mode=clamp|wrap type=b32", bit_mask, op(I::bmsk)},
+      {"dp4a", "9.7.1.23", "atype=u32|s32 btype=u32|s32", dot_product, op(I::dp4a)},
+      {"dp2a", "9.7.1.24", "half=lo|hi atype=u32|s32 btype=u32|s32", dot_product, op(I::dp2a)},
+      // Extended-precision integer arithmetic
+      {"add", "9.7.2.1", "cc type=u32|s32|u64|s64|b32|b64", carry, op(I::add_cc)},
+      {"addc", "9.7.2.2", "?cc type=u32|s32|u64|s64|b32|b64", carry, op(I::addc)},
+      {"sub", "9.7.2.3", "cc type=u32|s32|u64|s64|b32|b64", carry, op(I::sub_cc)},
+      {"subc", "9.7.2.4", "?cc type=u32|s32|u64|s64|b32|b64", carry, op(I::subc)},
+      {"mad", "9.7.2.5", "half=lo|hi cc type=u32|s32|u64|s64", carry, op(I::mad_lo_cc)},
+      {"madc", "9.7.2.6", "half=lo|hi ?cc type=u32|s32|u64|s64", carry, op(I::madc_lo)},
+      // Floating point
+      {"testp", "9.7.3.1", "property=finite|infinite|number|notanumber|normal|subnormal type=f32|f64", float_test},
+      {"copysign", "9.7.3.2", "type=f32|f64", float_binary, op(F::copysign)},
+      {"add", "9.7.3.3", ROUNDING " ?ftz ?sat type=f32|f64", float_binary, op(F::add)},
+      {"sub", "9.7.3.4", ROUNDING " ?ftz ?sat type=f32|f64", float_binary, op(F::sub)},
+      {"mul", "9.7.3.5", ROUNDING " ?ftz ?sat type=f32|f64", float_binary, op(F::mul)},
+      {"fma", "9.7.3.6", "round=rn|rz|rm|rp ?ftz ?sat type=f32|f64", float_fma},
+      {"mad", "9.7.3.7", ROUNDING " ?ftz ?sat type=f32|f64", float_fma},
+      {"div", "9.7.3.8", "round=rn|rz|rm|rp|approx|full ?ftz type=f32|f64", float_binary, op(F::div)},
+      {"abs", "9.7.3.9", "?ftz type=f32|f64", float_unary, op(F::abs)},
+      {"neg", "9.7.3.10", "?ftz type=f32|f64", float_unary, op(F::neg)},
+      {"min", "9.7.3.11", "?ftz ?NaN ?xorsign ?abs type=f32|f64", float_min_max, op(F::min)},
+      {"max", "9.7.3.12", "?ftz ?NaN ?xorsign ?abs type=f32|f64", float_min_max, op(F::max)},
+      {"rcp", "9.7.3.13", "round=rn|rz|rm|rp|approx ?ftz type=f32|f64", float_unary, op(F::rcp)},
+      {"sqrt", "9.7.3.15", "round=rn|rz|rm|rp|approx ?ftz type=f32|f64", float_unary, op(F::sqrt)},
+      {"rsqrt", "9.7.3.16", "round=approx ?ftz type=f32|f64", float_unary, op(F::rsqrt)},
+      {"sin", "9.7.3.18", "round=approx ?ftz type=f32", float_unary, op(F::sin)},
+      {"cos", "9.7.3.19", "round=approx ?ftz type=f32", float_unary, op(F::cos)},
+      {"lg2", "9.7.3.20", "round=approx ?ftz type=f32", float_unary, op(F::lg2)},
+      {"ex2", "9.7.3.21", "round=approx ?ftz type=f32", float_unary, op(F::ex2)},
+      {"tanh", "9.7.3.22", "round=approx type=f32", float_unary, op(F::tanh)},
+      // Half precision
+      {"add", "9.7.4.1", "?rn ?ftz ?sat " HALVES, half_binary, op(F::add)},
+      {"sub", "9.7.4.2", "?rn ?ftz ?sat " HALVES, half_binary, op(F::sub)},
+      {"mul", "9.7.4.3", "?rn ?ftz ?sat " HALVES, half_binary, op(F::mul)},
+      {"fma", "9.7.4.4", "rn ?ftz ?sat ?relu " HALVES, half_fma},
+      {"neg", "9.7.4.5", "?ftz " HALVES, half_unary, op(F::neg)},
+      {"abs", "9.7.4.6", "?ftz " HALVES, half_unary, op(F::abs)},
+      {"min", "9.7.4.7", "?ftz ?NaN ?xorsign ?abs " HALVES, half_binary, op(F::min)},
+      {"max", "9.7.4.8", "?ftz ?NaN ?xorsign ?abs " HALVES, half_binary, op(F::max)},
+      {"tanh", "9.7.4.9", "approx " HALVES, half_unary, op(F::tanh)},
+      {"ex2", "9.7.4.10", "approx ?ftz " HALVES, half_unary, op(F::ex2)},
+      // Comparison and selection
+      {"set", "9.7.6.1", COMPARISONS " ?combine=and|or|xor ?ftz dtype=u32|s32|f32 " COMPARE_TYPES, set},
+      {"setp", "9.7.6.2", COMPARISONS " ?combine=and|or|xor ?ftz " COMPARE_TYPES, compare},
+      {"selp", "9.7.6.3", "type=b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64", select},
+      {"slct", "9.7.6.4", "?ftz type=b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64 ctype=s32|f32", select_sign},
+      // Logic and shift
+      {"and", "9.7.8.1", LOGIC_TYPES, integer_binary, op(I::bit_and)},
+      {"and", "9.7.8.1", "type=pred", predicate_logic, op(I::bit_and)},
+      {"or", "9.7.8.2", LOGIC_TYPES, integer_binary, op(I::bit_or)},
+      {"or", "9.7.8.2", "type=pred", predicate_logic, op(I::bit_or)},
+      {"xor", "9.7.8.3", LOGIC_TYPES, integer_binary, op(I::bit_xor)},
+      {"xor", "9.7.8.3", "type=pred", predicate_logic, op(I::bit_xor)},
+      {"not", "9.7.8.4", LOGIC_TYPES, integer_unary, op(I::bit_not)},
+      {"not", "9.7.8.4", "type=pred", predicate_logic, op(I::bit_not)},
+      {"cnot", "9.7.8.5", LOGIC_TYPES, integer_unary, op(I::cnot)},
+      {"lop3", "9.7.8.6", "type=b32", lookup},
+      {"shf", "9.7.8.7", "side=l|r mode=clamp|wrap type=b32", funnel_shift},
+      {"shl", "9.7.8.8", LOGIC_TYPES, shift, op(I::shl)},
+      {"shr", "9.7.8.9", LOGIC_TYPES "|u16|u32|u64|s16|s32|s64", shift, op(I::shr)},
+      // Data movement
+      {"mov", "9.7.9.3", "type=pred|b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64|f16|f16x2|bf16|bf16x2", move},
+      {"shfl", "9.7.9.6", "sync mode=up|down|bfly|idx b32", shuffle},
+      {"prmt", "9.7.9.7", "type=b32 ?mode=f4e|b4e|rc8|ecl|ecr|rc16", permute},
+      {"ld", "9.7.9.8", ORDER " " SCOPE " " SPACES " ?nc " CACHE " " EVICTION " ?vec=v2|v4|v8 " MEMORY_TYPES, load},
+      {"ldu", "9.7.9.10", SPACES " ?vec=v2|v4 " MEMORY_TYPES, load},
+      {"st", "9.7.9.11", ORDER " " SCOPE " " SPACES " " CACHE " " EVICTION " ?vec=v2|v4|v8 " MEMORY_TYPES, store},
+      {"prefetch", "9.7.9.15", "?space=global|local level=L1|L2|L2::evict_last|L2::evict_normal", prefetch},
+      {"prefetchu", "9.7.9.15", "level=L1", prefetch},
+      {"applypriority", "9.7.9.16", "?space=global level=L2::evict_normal", prefetch},
+      {"discard", "9.7.9.17", "?space=global level=L2", prefetch},
+      {"createpolicy", "9.7.9.18",
+       "kind=fractional primary=L2::evict_last|L2::evict_normal|L2::evict_first|L2::evict_unchanged "
+       "?secondary=L2::evict_first|L2::evict_unchanged b64",
+       cache_policy},
+      {"isspacep", "9.7.9.19", "space=global|shared|shared::cta|local|const|param|param::entry", is_space},
+      {"cvta", "9.7.9.20", "?to space=global|shared|shared::cta|local|const|param|param::entry type=u32|u64",
+       convert_space},
+      {"cvt", "9.7.9.21",
+       "?round=rn|rz|rm|rp|rna|rni|rzi|rmi|rpi ?ftz ?sat to=u8|u16|u32|u64|s8|s16|s32|s64|f16|bf16|f32|f64 "
+       "from=u8|u16|u32|u64|s8|s16|s32|s64|f16|bf16|f32|f64",
+       convert},
+      {"cvt", "9.7.9.21", "round=rn|rz ?satfinite ?relu ?satfinite to=f16|bf16 from=f32", convert},
+      {"cvt", "9.7.9.21", "round=rn|rz|rna ?satfinite ?relu ?satfinite to=tf32 from=f32", convert},
+      {"cvt", "9.7.9.21", "round=rn|rz ?satfinite ?relu ?satfinite to=f16x2|bf16x2 from=f32", convert_pair},
+      {"cp", "9.7.9.25.3.1",
+       "async cache=ca|cg shared=shared|shared::cta global ?hint=L2::cache_hint ?prefetch=L2::64B|L2::128B|L2::256B",
+       copy_async},
+      {"cp", "9.7.9.25.3.2", "async commit_group", copy_commit},
+      {"cp", "9.7.9.25.3.3", "async wait_group", copy_wait, 0},
+      {"cp", "9.7.9.25.3.3", "async wait_all", copy_wait, 1},
+      // Control flow
+      {"bra", "9.7.12.3", "?uni", branch},
+      {"brx", "9.7.12.4", "idx ?uni", branch_indexed},
+      {"call", "9.7.12.5", "?uni", call},
+      {"ret", "9.7.12.6", "?uni", leave, 0},
+      {"exit", "9.7.12.7", "", leave, 1},
+      // Synchronisation
+      {"bar", "9.7.13.1", "warp sync", warp_barrier},
+      {"bar", "9.7.13.1", "?cta kind=sync|arrive", barrier, 1},
+      {"barrier", "9.7.13.1", "?cta kind=sync|arrive ?aligned", barrier, 0},
+      {"bar", "9.7.13.1", "?cta red kind=popc|and|or type=u32|pred", barrier_reduction, 1},
+      {"barrier", "9.7.13.1", "?cta red kind=popc|and|or ?aligned type=u32|pred", barrier_reduction, 0},
+      {"membar", "9.7.13.4", "level=cta|gl|sys", nothing},
+      {"fence", "9.7.13.4", "?order=sc|acq_rel|acquire|release scope=cta|cluster|gpu|sys", nothing},
+      {"fence", "9.7.13.4", "proxy kind=alias|async|async.global|async.shared::cta", nothing},
+      {"atom", "9.7.13.5",
+       "?order=relaxed|acquire|release|acq_rel " SCOPE " ?space=global|shared|shared::cta|shared::cluster "
+       "op=and|or|xor|cas|exch|add|inc|dec|min|max ?noftz ?hint=L2::cache_hint "
+       "type=b16|b32|b64|u32|u64|s32|s64|f16|f16x2|bf16|bf16x2|f32|f64",
+       atomic},
+      {"red", "9.7.13.6",
+       "?order=relaxed|release " SCOPE " ?space=global|shared|shared::cta|shared::cluster "
+       "op=and|or|xor|add|inc|dec|min|max ?noftz ?hint=L2::cache_hint "
+       "type=b32|b64|u32|u64|s32|s64|f16|f16x2|bf16|bf16x2|f32|f64",
+       reduction},
+      {"vote", "9.7.13.9", "sync mode=all|any|uni pred", build::vote, 0},
+      {"vote", "9.7.13.9", "sync mode=ballot b32", build::vote, 1},
+      {"match", "9.7.13.10", "mode=any|all sync type=b32|b64", build::match},
+      {"activemask", "9.7.13.11", "b32", active_mask},
+      {"redux", "9.7.13.12", "sync op=add|min|max type=u32|s32", reduce},
+      {"redux", "9.7.13.12", "sync op=and|or|xor type=b32", reduce},
+      {"griddepcontrol", "9.7.13.13", "kind=launch_dependents|wait", nothing},
+      {"elect", "9.7.13.14", "sync", elect},
+      // Matrices
+      {"mma", "9.7.14.5", "sync aligned " MATRIX_SHAPES " row col d=f16|f32 a=f16|bf16|tf32 b=f16|bf16|tf32 c=f16|f32",
+       matrix_multiply},
+      {"mma", "9.7.14.5", "sync aligned " MATRIX_SHAPES " row col d=f64 a=f64 b=f64 c=f64", matrix_multiply},
+      {"mma", "9.7.14.5", "sync aligned " MATRIX_SHAPES " row col ?satfinite d=s32 a=s8|u8 b=s8|u8 c=s32",
+       matrix_multiply},
+      {"ldmatrix", "9.7.14.5.15", "sync aligned m8n8 count=x1|x2|x4 ?trans ?space=shared|shared::cta b16", load_matrix},
+      {"stmatrix", "9.7.14.5.16", "sync aligned m8n8 count=x1|x2|x4 ?trans ?space=shared|shared::cta b16",
+       store_matrix},
+      {"movmatrix", "9.7.14.5.17", "sync aligned m8n8 trans b16", move_matrix},
+      // Miscellaneous
+      {"brkpt", "9.7.19.1", "", trap, 1},
+      {"nanosleep", "9.7.19.2", "u32", nothing},
+      {"pmevent", "9.7.19.3", "?mask", nothing},
+      {"trap", "9.7.19.4", "", trap, 0},
+      {"setmaxnreg", "9.7.19.5", "kind=inc|dec sync aligned u32", nothing},
+  };
+  return table;
+}
+
+struct Entry {
+  const Row* row;
+  Grammar grammar;
+};
+
+const std::unordered_map<std::string_view, std::vector<Entry>>& by_opcode() {
+  static const auto index = [] {
+    std::unordered_map<std::string_view, std::vector<Entry>> result;
+    for (const Row& row : rows()) result[row.opcode].push_back({&row, Grammar(row.modifiers)});
+    return result;
+  }();
+  return index;
+}
+
+std::string full_name(const Statement& statement) {
+  std::string name(statement.opcode);
+  for (const std::string_view modifier : statement.modifiers) name.append(".").append(modifier);
+  return name;
+}
+
+}  // namespace
+
+const std::vector<Row>& instruction_table() {
+  return rows();
+}
+
+void build_instruction(FunctionDecoder& decoder, const Statement& statement) {
+  const auto found = by_opcode().find(statement.opcode);
+  if (found == by_opcode().end()) {
+    fail_unsupported(statement.line, "the instruction " + full_name(statement) + " is not supported");
+  }
+  for (const Entry& entry : found->second) {
+    Match match;
+    if (!entry.grammar.matches(statement.modifiers, match)) continue;
+    Build build(decoder, statement, match, entry.row->operation);
+    build.family(std::string(statement.opcode));
+    entry.row->build(build);
+    return;
+  }
+  fail_unsupported(statement.line, "the instruction " + full_name(statement) + " is not supported");
+}
+
+}  // namespace emulator::ptx

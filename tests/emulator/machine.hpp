@@ -1,0 +1,119 @@
+// What the machine's tests share: a device, buffers, launches, and random numbers with a printed seed.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "execute/execute.hpp"
+#include "nvrtc.hpp"
+
+namespace emulator::test {
+
+/// OSDN_TEST_SEED, or a fresh seed; printed with every failure through SCOPED_TRACE.
+inline std::uint64_t fresh_seed() {
+  if (const char* fixed = std::getenv("OSDN_TEST_SEED")) return std::strtoull(fixed, nullptr, 10);
+  return std::random_device{}();
+}
+
+/// Kernel arguments packed as the driver packs them.
+class Arguments {
+ public:
+  template <class T>
+  Arguments& add(const T& value) {
+    bytes_.resize((bytes_.size() + alignof(T) - 1) / alignof(T) * alignof(T));
+    const auto* from = reinterpret_cast<const std::byte*>(&value);
+    bytes_.insert(bytes_.end(), from, from + sizeof(T));
+    return *this;
+  }
+  [[nodiscard]] const std::byte* data() const { return bytes_.data(); }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+class Machine : public ::testing::Test {
+ protected:
+  Machine() : memory_(std::size_t{1} << 30) {}
+
+  static std::string ptx_of(const std::string& source, const std::string& arch = "compute_80") {
+    static const Nvrtc nvrtc;
+    if (!nvrtc.found()) {
+      ADD_FAILURE() << "no libnvrtc found";
+      return {};
+    }
+    std::string log;
+    std::string ptx = nvrtc.compile(source, arch, log);
+    EXPECT_FALSE(ptx.empty()) << log;
+    return ptx;
+  }
+
+  /// A header for hand-written PTX.
+  static std::string header(const std::string& target = "sm_80") {
+    return ".version 8.4\n.target " + target + "\n.address_size 64\n";
+  }
+
+  std::optional<Fault> load(const std::string& ptx) {
+    auto result = load_module(ptx, memory_, profile_);
+    if (auto* fault = std::get_if<Fault>(&result)) return *fault;
+    module_ = std::move(std::get<std::unique_ptr<Module>>(result));
+    return std::nullopt;
+  }
+
+  std::optional<Fault> launch(const std::string& kernel, const Arguments& arguments) {
+    const Kernel* entry = module_ == nullptr ? nullptr : module_->kernel(kernel);
+    EXPECT_NE(entry, nullptr) << "no kernel " << kernel;
+    if (entry == nullptr) return Fault{};
+    Launch launch;
+    launch.kernel = entry;
+    launch.grid = grid_;
+    launch.block = block_;
+    launch.dynamic_shared = dynamic_shared_;
+    launch.parameters = arguments.data();
+    launch.seed = schedule_;
+    launch.instruction_limit = limit_;
+    launch.host_threads = host_threads_;
+    statistics_ = {};
+    return execute(launch, memory_, profile_, statistics_);
+  }
+
+  /// Loads and launches; a fault fails the test.
+  void run(const std::string& ptx, const std::string& kernel, const Arguments& arguments) {
+    const auto refused = load(ptx);
+    ASSERT_FALSE(refused) << refused->text();
+    const auto fault = launch(kernel, arguments);
+    ASSERT_FALSE(fault) << fault->text();
+  }
+
+  template <class T>
+  T* buffer(const std::vector<T>& values) {
+    auto* at = reinterpret_cast<T*>(memory_.allocate(values.size() * sizeof(T)));
+    std::memcpy(at, values.data(), values.size() * sizeof(T));
+    return at;
+  }
+  template <class T>
+  T* poisoned(std::size_t count) {
+    return reinterpret_cast<T*>(memory_.allocate(count * sizeof(T)));
+  }
+
+  Memory memory_;
+  Profile profile_;
+  std::unique_ptr<Module> module_;
+  std::array<unsigned, 3> grid_{1, 1, 1};
+  std::array<unsigned, 3> block_{32, 1, 1};
+  std::size_t dynamic_shared_ = 0;
+  std::uint64_t schedule_ = 1;
+  std::uint64_t limit_ = 100'000'000;
+  int host_threads_ = 2;
+  Statistics statistics_;
+};
+
+}  // namespace emulator::test

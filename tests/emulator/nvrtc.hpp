@@ -1,0 +1,64 @@
+// A C++ source to PTX with whatever libnvrtc is found. Only for these tests.
+#pragma once
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+namespace emulator::test {
+
+class Nvrtc {
+ public:
+  Nvrtc() {
+    std::vector<std::string> names;
+    if (const char* chosen = std::getenv("OSDN_NVRTC_LIBRARY")) names.emplace_back(chosen);
+    for (const char* folder : {"", "/usr/local/cuda/lib64/"}) {
+      for (const char* soname : {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}) {
+        names.push_back(std::string(folder) + soname);
+      }
+    }
+    for (const std::string& name : names) {
+      if ((library_ = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) != nullptr) break;
+    }
+  }
+  [[nodiscard]] bool found() const { return library_ != nullptr; }
+
+  /// The PTX, or an empty string and the compiler's log in `log`.
+  std::string compile(const std::string& source, const std::string& arch, std::string& log) const {
+    const auto create =
+        symbol<int (*)(void**, const char*, const char*, int, const char**, const char**)>("nvrtcCreateProgram");
+    const auto build = symbol<int (*)(void*, int, const char**)>("nvrtcCompileProgram");
+    const auto ptx_size = symbol<int (*)(void*, std::size_t*)>("nvrtcGetPTXSize");
+    const auto ptx = symbol<int (*)(void*, char*)>("nvrtcGetPTX");
+    const auto log_size = symbol<int (*)(void*, std::size_t*)>("nvrtcGetProgramLogSize");
+    const auto program_log = symbol<int (*)(void*, char*)>("nvrtcGetProgramLog");
+    const auto destroy = symbol<int (*)(void**)>("nvrtcDestroyProgram");
+    void* program = nullptr;
+    if (create(&program, source.c_str(), "test.cu", 0, nullptr, nullptr) != 0) return {};
+    const std::string option = "-arch=" + arch;
+    const char* options[] = {option.c_str()};
+    const bool good = build(program, 1, options) == 0;
+    std::size_t size = 0;
+    log_size(program, &size);
+    log.resize(size);
+    program_log(program, log.data());
+    std::string result;
+    if (good && ptx_size(program, &size) == 0) {
+      result.resize(size);
+      ptx(program, result.data());
+    }
+    destroy(&program);
+    return result;
+  }
+
+ private:
+  template <class F>
+  F symbol(const char* name) const {
+    return reinterpret_cast<F>(dlsym(library_, name));
+  }
+  void* library_ = nullptr;
+};
+
+}  // namespace emulator::test
