@@ -33,15 +33,15 @@ TEST(Readme, ShowsTheExampleThatIsBuilt) {
   EXPECT_EQ(cpp_block(read(OSDN_SOURCE_FOLDER "/README.md")), read(OSDN_SOURCE_FOLDER "/examples/forward.cpp"));
 }
 
-struct Run {
+struct Finished {
   int status = -1;
   std::string output;
 };
 
-Run run(const std::string& command) {
+Finished run(const std::string& command) {
   FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) return {};
-  Run result;
+  Finished result;
   std::array<char, 256> part{};
   while (std::fgets(part.data(), part.size(), pipe) != nullptr) result.output += part.data();
   result.status = pclose(pipe);
@@ -73,7 +73,7 @@ std::vector<double> expected_output() {
 }
 
 TEST(Example, PrintsTheRecurrencesAnswer) {
-  const Run example = run("'" OSDN_EXAMPLE "' '" OSDN_EMULATOR_LIBRARY "'");
+  const Finished example = run("'" OSDN_EXAMPLE "' '" OSDN_EMULATOR_LIBRARY "'");
   ASSERT_EQ(example.status, 0) << example.output;
   double first = NAN;
   double last = NAN;
@@ -90,7 +90,7 @@ TEST(Example, PrintsTheRecurrencesAnswer) {
 }
 
 TEST(Example, SaysWhatIsWrongWhenThereIsNoDriver) {
-  const Run example = run("'" OSDN_EXAMPLE "' /nowhere/libcuda.so.1 2>&1");
+  const Finished example = run("'" OSDN_EXAMPLE "' /nowhere/libcuda.so.1 2>&1");
   EXPECT_NE(example.status, 0);
   EXPECT_NE(example.output.find("/nowhere/libcuda.so.1"), std::string::npos) << example.output;
 }
