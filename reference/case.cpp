@@ -1,6 +1,7 @@
 #include "reference/case.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -110,6 +111,22 @@ expected<void> read_sizes(const safetensors::Reader& file, const TensorLoader& t
   return {};
 }
 
+/// A header of a few bytes can ask for states of any size: B, HV, K and V of a case without tokens cost nothing in the
+/// file.
+expected<void> check_memory(const Case& problem) {
+  const std::int64_t sizes[] = {problem.shape.sequences(), problem.shape.hv, problem.problem.k, problem.problem.v, 16};
+  std::int64_t needed = 1;  // the states in float64, of the input and of the answer
+  bool beyond = false;
+  for (const std::int64_t size : sizes) beyond = __builtin_mul_overflow(needed, size, &needed) || beyond;
+  const std::int64_t there = std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
+  if (!beyond && needed <= there) return {};
+  return Error{
+      ErrorCode::out_of_memory,
+      fmt::format("q and v ask for final states of [{}, {}, {}, {}]; allowed: what fits the {} MiB of memory",
+                  problem.shape.sequences(), problem.shape.hv, problem.problem.k, problem.problem.v, there >> 20),
+      {}};
+}
+
 expected<void> read_tensors(const safetensors::Reader& file, const TensorLoader& tensors, Case& out) {
   const auto [b, t, h, hv, n] = out.shape;
   const std::int64_t k = out.problem.k;
@@ -202,6 +219,7 @@ expected<Case> load_checked(const safetensors::Reader& file) {
   const TensorLoader tensors(file);
   if (auto ok = read_metadata(file.header().metadata, out); !ok) return ok.error();
   if (auto ok = read_sizes(file, tensors, out); !ok) return ok.error();
+  if (auto ok = check_memory(out); !ok) return ok.error();
   if (auto ok = read_tensors(file, tensors, out); !ok) return ok.error();
   if (auto ok = check_values(out); !ok) return ok.error();
   const CaseInputs inputs(out);

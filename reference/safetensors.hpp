@@ -75,12 +75,7 @@ class Reader {
   Header header_;
 };
 
-/// Whether write() could begin: the folder exists and is writable, the path is not a device or a folder. For failing
-/// before long work; write() checks for itself. Errors: io.
-expected<void> check_writable(const std::string& path);
-
-/// Writes beside the path under a temporary name, syncs, renames. On an error nothing is left behind and a file that
-/// was there stays as it was. Errors: io, invalid_argument.
+/// Writes the whole file or nothing (whole_file.hpp). Errors: io, invalid_argument.
 expected<void> write(const std::string& path, const std::map<std::string, std::string>& metadata,
                      const std::map<std::string, Tensor>& tensors);
 

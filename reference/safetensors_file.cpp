@@ -1,17 +1,16 @@
-// Files: reading tensors on demand, writing all or nothing.
+// Files: reading tensors on demand, writing them.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "reference/safetensors.hpp"
+#include "reference/whole_file.hpp"
 
 namespace osdn::safetensors {
 
@@ -39,79 +38,6 @@ expected<void> read_at(int fd, const std::string& path, std::uint64_t offset, st
     done += static_cast<std::size_t>(got);
   }
   return {};
-}
-
-/// A file under a temporary name that disappears unless it is published.
-class TemporaryFile {
- public:
-  TemporaryFile() = default;
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    if (fd_ >= 0) ::close(fd_);
-    if (!temporary_.empty()) ::unlink(temporary_.c_str());
-  }
-
-  expected<void> create(const std::string& path) {
-    static std::atomic<unsigned> counter{0};
-    path_ = path;
-    const std::string name = fmt::format("{}.{}-{}.tmp", path, ::getpid(), counter++);
-    fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd_ < 0) return io_error(path, "cannot create the output", errno);
-    temporary_ = name;
-    return {};
-  }
-
-  expected<void> append(std::span<const std::byte> bytes) {
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-      const ssize_t put = ::write(fd_, bytes.data() + done, bytes.size() - done);
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return io_error(path_, "cannot write the output", errno);
-      done += static_cast<std::size_t>(put);
-    }
-    return {};
-  }
-
-  expected<void> publish() {
-    if (::fsync(fd_) != 0) return io_error(path_, "cannot write the output", errno);
-    const int fd = fd_;
-    fd_ = -1;
-    if (::close(fd) != 0) return io_error(path_, "cannot write the output", errno);
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) return io_error(path_, "cannot name the output", errno);
-    temporary_.clear();
-    return {};
-  }
-
- private:
-  int fd_ = -1;
-  std::string path_;
-  std::string temporary_;
-};
-
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-/// The file that a symbolic link stands for: renaming over the link would replace the link.
-expected<std::string> target_of(const std::string& path) {
-  struct stat status = {};
-  if (::stat(path.c_str(), &status) != 0) {
-    if (errno != ENOENT) return io_error(path, "cannot create the output", errno);
-    return path;
-  }
-  if (!S_ISREG(status.st_mode)) {
-    return Error{ErrorCode::io,
-                 fmt::format("{}: the output is not a regular file; allowed: a new file, or one to replace", path),
-                 {}};
-  }
-  char* resolved = ::realpath(path.c_str(), nullptr);
-  if (resolved == nullptr) return io_error(path, "cannot create the output", errno);
-  std::string target = resolved;
-  std::free(resolved);
-  return target;
 }
 
 std::string header_text(const std::map<std::string, std::string>& metadata,
@@ -182,14 +108,6 @@ expected<Tensor> Reader::load(std::string_view tensor) const {
   return out;
 }
 
-expected<void> check_writable(const std::string& path) {
-  auto target = target_of(path);
-  if (!target) return target.error();
-  const std::string folder = folder_of(*target);
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) return io_error(path, "cannot create the output", errno);
-  return {};
-}
-
 expected<void> write(const std::string& path, const std::map<std::string, std::string>& metadata,
                      const std::map<std::string, Tensor>& tensors) {
   for (const auto& [tensor, value] : tensors) {
@@ -199,21 +117,14 @@ expected<void> write(const std::string& path, const std::map<std::string, std::s
                              shape_text(value.shape)),
                  {}};
   }
-  auto target = target_of(path);
-  if (!target) return target.error();
-  TemporaryFile file;
-  if (auto ok = file.create(*target); !ok) return ok;
-
   const std::string text = header_text(metadata, tensors);
   std::vector<std::byte> start;
   for (std::size_t i = 0; i < 8; ++i) start.push_back(static_cast<std::byte>(text.size() >> (8 * i)));
   const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
   start.insert(start.end(), bytes, bytes + text.size());
-  if (auto ok = file.append(start); !ok) return ok;
-  for (const auto& [tensor, value] : tensors) {
-    if (auto ok = file.append(value.data); !ok) return ok;
-  }
-  return file.publish();
+  std::vector<std::span<const std::byte>> parts = {start};
+  for (const auto& [tensor, value] : tensors) parts.emplace_back(value.data);
+  return reference::write_whole_file(path, parts);
 }
 
 }  // namespace osdn::safetensors

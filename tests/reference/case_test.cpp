@@ -244,6 +244,20 @@ TEST_F(CaseFile, WhatACaseDoesNotHaveIsNoted) {
   EXPECT_EQ(loaded->unknown, (std::vector<std::string>{"metadata eta_", "tensor queries"}));
 }
 
+TEST_F(CaseFile, StatesLargerThanMemoryAreRefused) {
+  ASSERT_TRUE(store_case(path("good"), packed_case(), nullptr));
+  Metadata metadata = safetensors::Reader::open(path("good"))->header().metadata;
+  metadata["apf"] = "none";
+  const Tensors tensors = {{"q", zeros(DType::bf16, {1, 0, 1, 256})},
+                           {"k", zeros(DType::bf16, {1, 0, 1, 256})},
+                           {"v", zeros(DType::bf16, {1, 0, 2'000'000'000, 256})},
+                           {"beta", zeros(DType::f32, {1, 0, 2'000'000'000})}};
+  ASSERT_TRUE(safetensors::write(path("large"), metadata, tensors));
+  const auto loaded = load_case(path("large"));
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, ErrorCode::out_of_memory);
+}
+
 TEST_F(CaseFile, HalfAsManyIndexBytesAreFine) {
   Case problem = packed_case();
   const std::int32_t starts[] = {0, 4, 4, 11};

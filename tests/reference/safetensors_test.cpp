@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "reference/whole_file.hpp"
+
 namespace osdn::safetensors {
 namespace {
 
@@ -185,16 +187,16 @@ TEST_F(SafetensorsFile, WhatIsNotAFileIsRefused) {
 
 TEST_F(SafetensorsFile, AnOutputThatCannotBeIsRefusedAndLeavesNothing) {
   EXPECT_FALSE(write(path("no/folder"), {}, {}));
-  EXPECT_FALSE(check_writable(path("no/folder")));
+  EXPECT_FALSE(reference::check_writable(path("no/folder")));
   EXPECT_FALSE(write(folder_.string(), {}, {}));
   EXPECT_FALSE(write("/dev/null", {}, {}));
-  EXPECT_FALSE(check_writable("/dev/null"));
-  EXPECT_TRUE(check_writable(path("new")));
+  EXPECT_FALSE(reference::check_writable("/dev/null"));
+  EXPECT_TRUE(reference::check_writable(path("new")));
   EXPECT_EQ(files(), 0U);
   if (::geteuid() != 0) {
     ::chmod(folder_.c_str(), 0500);
     EXPECT_FALSE(write(path("new"), {}, {}));
-    EXPECT_FALSE(check_writable(path("new")));
+    EXPECT_FALSE(reference::check_writable(path("new")));
     ::chmod(folder_.c_str(), 0700);
   }
 }
