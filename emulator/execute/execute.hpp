@@ -41,12 +41,12 @@ struct Fault {
     instruction_limit,  ///< the kernel executed more instructions than the budget allows
   };
   Kind kind = Kind::unsupported;
-  std::string kernel;                 ///< entry name; empty while loading
-  std::array<unsigned, 3> block{};    ///< blockIdx
-  std::array<unsigned, 3> thread{};   ///< threadIdx
-  int line = 0;                       ///< line of the PTX text, from 1
-  std::string instruction;            ///< that line's text
-  std::string message;                ///< what happened, with the numbers
+  std::string kernel;                      ///< entry name; empty while loading
+  std::array<unsigned, 3> block{};         ///< blockIdx
+  std::array<unsigned, 3> thread{};        ///< threadIdx
+  int line = 0;                            ///< line of the PTX text, from 1
+  std::string instruction;                 ///< that line's text
+  std::string message;                     ///< what happened, with the numbers
   [[nodiscard]] std::string text() const;  ///< all of the above in one line
 };
 
@@ -98,7 +98,8 @@ struct Launch {
 
 /// What a launch did. Counts are of thread-level work except where said.
 struct Statistics {
-  std::map<std::string, std::uint64_t> warp_instructions;  ///< by opcode family: "mma.sync", "ldmatrix", "fma", "ld.global" …
+  std::map<std::string, std::uint64_t>
+      warp_instructions;  ///< by opcode family: "mma.sync", "ldmatrix", "fma", "ld.global" …
   std::uint64_t thread_instructions = 0;
   std::uint64_t global_load_bytes = 0;
   std::uint64_t global_store_bytes = 0;

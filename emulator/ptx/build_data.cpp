@@ -303,9 +303,20 @@ void compare(Build& b) {
   b.handler(lanes().compare(type, comparison_of(word)));
 }
 
+/// Compares into a hidden predicate, then selects between the two results.
 void set(Build& b) {
-  // Compares into a hidden predicate, then selects between the two results.
-  b.unsupported("set is not supported yet");
+  const std::uint32_t hidden = b.decoder.temporary(Type::pred);
+  b.in().mode = 16;
+  b.decoder.refer(0, hidden, true);
+  compare_sources(b, b.type());
+  b.handler(lanes().compare(b.type(), comparison_of(b.word("cmp"))));
+  b.decoder.begin_draft(b.statement);
+  b.family("set");
+  b.destination(0, b.operand(0), 4);
+  b.constant(1, b.word("dtype") == "f32" ? 0x3F800000u : ~0u, 4);
+  b.constant(2, 0, 4);
+  b.decoder.refer(3, hidden, false);
+  b.handler(lanes().select(Type::b32));
 }
 
 void select(Build& b) {

@@ -97,10 +97,7 @@ FunctionDecoder::Symbol FunctionDecoder::find(std::string_view name, int scope) 
 }
 
 std::uint32_t FunctionDecoder::hidden_carry() {
-  if (carry_ == kNoTarget) {
-    carry_ = static_cast<std::uint32_t>(vregs_.size());
-    vregs_.push_back({Type::pred});
-  }
+  if (carry_ == kNoTarget) carry_ = temporary(Type::pred);
   return carry_;
 }
 
@@ -143,22 +140,31 @@ void FunctionDecoder::declare_frame() {
   for (const Variable& result : function_.results) frame_offset(result);
 }
 
-void FunctionDecoder::statement(const Statement& statement) {
-  first_draft_.push_back(static_cast<std::uint32_t>(drafts_.size()));
-  if (statement.kind != Statement::Kind::instruction) return;
+void FunctionDecoder::begin_draft(const Statement& statement) {
   drafts_.emplace_back();
   drafts_.back().note.line = statement.line;
   if (statement.guard.empty()) {
     drafts_.back().in.guard = context_.constants.row(~0u, 0);
-  } else {
-    const Symbol symbol = find(statement.guard, statement.scope);
-    if (symbol.kind != Symbol::Kind::vreg || vreg(symbol.vreg).type != Type::pred) {
-      fail_syntax(statement.line, quoted(statement.guard) + " is not a predicate");
-    }
-    drafts_.back().guarded = true;
-    drafts_.back().in.guard_flip = statement.guard_negated ? ~0u : 0;
-    refer(kGuard, symbol.vreg, false);
+    return;
   }
+  const Symbol symbol = find(statement.guard, statement.scope);
+  if (symbol.kind != Symbol::Kind::vreg || vreg(symbol.vreg).type != Type::pred) {
+    fail_syntax(statement.line, quoted(statement.guard) + " is not a predicate");
+  }
+  drafts_.back().guarded = true;
+  drafts_.back().in.guard_flip = statement.guard_negated ? ~0u : 0;
+  refer(kGuard, symbol.vreg, false);
+}
+
+std::uint32_t FunctionDecoder::temporary(Type type) {
+  vregs_.push_back({type});
+  return static_cast<std::uint32_t>(vregs_.size() - 1);
+}
+
+void FunctionDecoder::statement(const Statement& statement) {
+  first_draft_.push_back(static_cast<std::uint32_t>(drafts_.size()));
+  if (statement.kind != Statement::Kind::instruction) return;
+  begin_draft(statement);
   build_instruction(*this, statement);
 }
 

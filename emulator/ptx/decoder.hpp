@@ -91,6 +91,10 @@ class FunctionDecoder {
   };
   Symbol find(std::string_view name, int scope);
   std::uint32_t hidden_carry();
+  /// A register that no name refers to.
+  std::uint32_t temporary(Type type);
+  /// Begins an instruction under the statement's guard: the first one, or one more that the statement needs.
+  void begin_draft(const Statement& statement);
   const VirtualRegister& vreg(std::uint32_t index) const { return vregs_[index]; }
   void refer(std::int32_t field, std::uint32_t vreg, bool write);
   /// Offset of a .local or .param variable of this function in its frame.

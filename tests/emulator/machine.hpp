@@ -93,6 +93,46 @@ class Machine : public ::testing::Test {
     ASSERT_FALSE(fault) << fault->text();
   }
 
+  /// Runs `instructions` once per element: they read registers a, b, c and write d, all of the elements' sizes.
+  /// Predicates p and q are free for use.
+  template <class D, class A, class B = std::uint32_t, class C = std::uint32_t>
+  std::vector<D> each(const std::string& instructions, const std::vector<A>& a, const std::vector<B>& b = {},
+                      const std::vector<C>& c = {}) {
+    const auto declare = [](const char* name, std::size_t bytes) {
+      return ".reg .b" + std::to_string(bytes == 1 ? 16 : bytes * 8) + " " + name + ";\n";
+    };
+    const auto fetch = [](const char* name, const char* parameter, std::size_t bytes, bool present) {
+      if (!present) return std::string("mov.b") + std::to_string(bytes * 8) + " " + name + ", 0;\n";
+      const std::string size = std::to_string(bytes);
+      return "ld.param.u64 at, [" + std::string(parameter) + "];\nmad.wide.u32 at, i, " + size + ", at;\nld.global.b" +
+             std::to_string(bytes * 8) + " " + name + ", [at];\n";
+    };
+    const std::string text =
+        header() +
+        ".visible .entry each(.param .u64 pd, .param .u64 pa, .param .u64 pb, .param .u64 pc, .param .u32 n) {\n" +
+        ".reg .pred p, q, outside;\n.reg .b64 at;\n.reg .b32 i, k, count;\n" + declare("d", sizeof(D)) +
+        declare("a", sizeof(A)) + declare("b", sizeof(B)) + declare("c", sizeof(C)) +
+        "mov.u32 i, %ctaid.x;\nmov.u32 k, %ntid.x;\nmul.lo.u32 i, i, k;\nmov.u32 k, %tid.x;\nadd.u32 i, i, k;\n"
+        "ld.param.u32 count, [n];\nsetp.ge.u32 outside, i, count;\n@outside exit;\n" +
+        fetch("a", "pa", sizeof(A), true) + fetch("b", "pb", sizeof(B), !b.empty()) +
+        fetch("c", "pc", sizeof(C), !c.empty()) + instructions + "\nld.param.u64 at, [pd];\nmad.wide.u32 at, i, " +
+        std::to_string(sizeof(D)) + ", at;\nst.global.b" + std::to_string(sizeof(D) * 8) + " [at], d;\nret;\n}\n";
+    const auto count = static_cast<std::uint32_t>(a.size());
+    D* d = poisoned<D>(a.size());
+    A* pa = buffer(a);
+    B* pb = b.empty() ? nullptr : buffer(b);
+    C* pc = c.empty() ? nullptr : buffer(c);
+    block_ = {256, 1, 1};
+    grid_ = {(count + 255) / 256, 1, 1};
+    run(text, "each", Arguments().add(d).add(pa).add(pb).add(pc).add(count));
+    std::vector<D> result(d, d + count);
+    for (void* each_buffer :
+         {static_cast<void*>(d), static_cast<void*>(pa), static_cast<void*>(pb), static_cast<void*>(pc)}) {
+      memory_.release(reinterpret_cast<std::uint64_t>(each_buffer));
+    }
+    return result;
+  }
+
   template <class T>
   T* buffer(const std::vector<T>& values) {
     auto* at = reinterpret_cast<T*>(memory_.allocate(values.size() * sizeof(T)));
