@@ -230,6 +230,20 @@ void nearest_half(Warp& warp, const Instruction& in, u32 mask) {
   commit(row<u16>(warp, in.operand[0]), result, mask);
 }
 
+/// To tf32: the result keeps float's form with the low 13 bits clear.
+struct Tf32Away {
+  template <class D>
+  static D apply(u32 v) {
+    return (v & 0x7FFFFFFFu) > 0x7F800000u ? 0x7FFFFFFFu : (v + 0x1000u) & 0xFFFFE000u;
+  }
+};
+struct Tf32Even {
+  template <class D>
+  static D apply(u32 v) {
+    return (v & 0x7FFFFFFFu) > 0x7F800000u ? 0x7FFFFFFFu : (v + 0xFFFu + ((v >> 13) & 1u)) & 0xFFFFE000u;
+  }
+};
+
 inline float canonical(float v) {
   return v != v ? bits<float>(0x7FFFFFFFu) : v;
 }
@@ -316,7 +330,9 @@ Handler frequent(const ConvertSpec& spec, int to_register, int from_register) {
   if (to == Type::f32 && from == Type::bf16) return unary<float, u16, FromBf16>;
   if (to == Type::f64 && from == Type::f32) return unary<double, float, Cast<float>>;
   if (to == Type::f64 && from == Type::s32) return unary<double, s32, Cast<s32>>;
+  if (to == Type::tf32 && spec.rounding == Rounding::nearest_away) return unary<u32, u32, Tf32Away>;
   if (spec.rounding != Rounding::nearest_even) return nullptr;
+  if (to == Type::tf32) return unary<u32, u32, Tf32Even>;
   if (from == Type::f32) {
     if (to == Type::bf16x2) return nearest_pair<Bf16Round>;
     if (to == Type::f16x2) return nearest_pair<F16Round>;

@@ -5,6 +5,7 @@
 #include "execute/lanes/collective.hpp"
 #include "execute/lanes/formats.hpp"
 #include "execute/lanes/sets.hpp"
+#include "execute/lanes/vector8.hpp"
 
 namespace emulator::EMULATOR_SET {
 namespace {
@@ -81,63 +82,76 @@ void pack_d(const Warp& warp, const RowOperand* registers, const N (*d)[8]) {
     for (unsigned lane = 0; lane < kLanes; ++lane) values[lane] = d[lane / 4 + r / 2 * 8][lane % 4 * 2 + r % 2];
   }
 }
-template <unsigned kM>
-void unpack_c_half(const Warp& warp, const RowOperand* registers, float (*c)[8]) {
-  for (unsigned r = 0; r < kM / 8; ++r) {
-    const u32* words = row<u32>(warp, registers[r]);
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      for (unsigned k = 0; k < 2; ++k) c[lane / 4 + r * 8][lane % 4 * 2 + k] = F16::get(words[lane], k);
-    }
+/// One register of 32 lanes as floats, part by part: part p of lane l is out[p][l].
+template <class E>
+void widen(const u32* words, float (*out)[kLanes]) {
+  for (unsigned p = 0; p < E::kPerRegister; ++p) {
+    for (unsigned lane = 0; lane < kLanes; ++lane) out[p][lane] = E::get(words[lane], p);
   }
 }
-template <unsigned kM>
-void pack_d_half(const Warp& warp, const RowOperand* registers, const float (*d)[8]) {
-  for (unsigned r = 0; r < kM / 8; ++r) {
-    u32* words = row<u32>(warp, registers[r]);
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      words[lane] = static_cast<u32>(f32_to_f16(d[lane / 4 + r * 8][lane % 4 * 2])) |
-                    static_cast<u32>(f32_to_f16(d[lane / 4 + r * 8][lane % 4 * 2 + 1])) << 16;
+
+/// The rows of B. Columns stand in the order 0 2 4 6 1 3 5 7, in which C's registers hold them.
+template <class E, unsigned kK>
+void rows_of_b(const Warp& warp, const RowOperand* registers, float (*rows)[8]) {
+  constexpr unsigned kParts = E::kPerRegister;
+  for (unsigned r = 0; r < kK / (4 * kParts); ++r) {
+    alignas(64) float parts[kParts][kLanes];
+    widen<E>(row<u32>(warp, registers[r]), parts);
+    for (unsigned p = 0; p < kParts; ++p) {
+      // Lane 4 n + t holds column n of row kParts * t + p.
+      float* first = rows[r * 4 * kParts + p];
+      transpose4(parts[p], 8, first, 8 * kParts);
+      transpose4(parts[p] + 4, 8, first + 4, 8 * kParts);
     }
   }
 }
 
-// Products of two tensor operands are exact in single precision; each addition rounds once.
-template <unsigned kM, unsigned kK>
-void multiply(float (*__restrict c)[8], const float (*__restrict a)[kK], const float (*__restrict b)[8]) {
-  for (unsigned i = 0; i < kM; ++i) {
-    float sum[8];
-    for (unsigned j = 0; j < 8; ++j) sum[j] = c[i][j];
-    for (unsigned k = 0; k < kK; ++k) {
-      for (unsigned j = 0; j < 8; ++j) sum[j] += a[i][k] * b[k][j];
-    }
-    for (unsigned j = 0; j < 8; ++j) c[i][j] = sum[j];
-  }
-}
-
-/// list: the registers of d, a, b, c.
+/// list: the registers of d, a, b, c. In the manual's words a lane is 4 g + t; register r of A holds row g + 8 (r odd),
+/// columns kParts t + p + 4 kParts (r / 2); a pair of registers of C holds row g, columns 2 t and 2 t + 1. So the four
+/// lanes of a group hold a row of C between them, and rows are multiplied where they lie.
 template <class E, unsigned kM, unsigned kK, bool kHalfD, bool kHalfC>
 void mma(Warp& warp, const Instruction& in, u32 mask) {
   if (!whole_warp(warp, in, mask)) return;
+  constexpr unsigned kParts = E::kPerRegister, kHalves = kM / 8;
   constexpr unsigned kD = kHalfD ? kM / 8 : kM / 4;
-  constexpr unsigned kA = kM * kK / 32 / E::kPerRegister, kB = kK * 8 / 32 / E::kPerRegister;
-  alignas(64) float a[kM][kK];
+  constexpr unsigned kA = kM * kK / 32 / kParts, kB = kK * 8 / 32 / kParts;
+  alignas(64) float a[kA][kParts][kLanes];
   alignas(64) float b[kK][8];
-  alignas(64) float c[kM][8];
-  unpack_a<E, kM, kK>(warp, in.list + kD, a);
-  unpack_b<E, kK>(warp, in.list + kD + kA, b);
+  alignas(64) float c[kM / 4][kLanes];
+  for (unsigned r = 0; r < kA; ++r) widen<E>(row<u32>(warp, in.list[kD + r]), a[r]);
+  rows_of_b<E, kK>(warp, in.list + kD + kA, b);
+  const RowOperand* addend = in.list + kD + kA + kB;
   if constexpr (kHalfC) {
-    unpack_c_half<kM>(warp, in.list + kD + kA + kB, c);
+    for (unsigned h = 0; h < kHalves; ++h) widen<F16>(row<u32>(warp, addend[h]), c + 2 * h);
   } else {
-    unpack_c<float, kM>(warp, in.list + kD + kA + kB, c);
+    for (unsigned r = 0; r < kM / 4; ++r) std::memcpy(c[r], row<float>(warp, addend[r]), sizeof(c[r]));
   }
-  multiply<kM, kK>(c, a, b);
-  if constexpr (kHalfD) {
-    pack_d_half<kM>(warp, in.list, c);
-  } else {
-    for (auto& line : c) {
-      for (float& v : line) v = v != v ? bits<float>(0x7FFFFFFFu) : v;
+  for (unsigned h = 0; h < kHalves; ++h) {
+    Vector8 sum[8];
+    for (unsigned g = 0; g < 8; ++g) sum[g] = Vector8::load(c[2 * h] + 4 * g, c[2 * h + 1] + 4 * g);
+    for (unsigned k = 0; k < kK; ++k) {
+      const Vector8 line = Vector8::load(b[k], b[k] + 4);
+      const float* scale = a[k / (4 * kParts) * kHalves + h][k % kParts] + k % (4 * kParts) / kParts;
+      for (unsigned g = 0; g < 8; ++g) sum[g].add_scaled(scale[4 * g], line);
     }
-    pack_d<float, kM>(warp, in.list, c);
+    for (unsigned g = 0; g < 8; ++g) sum[g].store(c[2 * h] + 4 * g, c[2 * h + 1] + 4 * g);
+  }
+  if constexpr (kHalfD) {
+    for (unsigned h = 0; h < kHalves; ++h) {
+      u32* words = row<u32>(warp, in.list[h]);
+      for (unsigned lane = 0; lane < kLanes; ++lane) {
+        words[lane] = static_cast<u32>(f32_to_f16(c[2 * h][lane])) | static_cast<u32>(f32_to_f16(c[2 * h + 1][lane]))
+                                                                         << 16;
+      }
+    }
+  } else {
+    for (unsigned r = 0; r < kM / 4; ++r) {
+      float* values = row<float>(warp, in.list[r]);
+      for (unsigned lane = 0; lane < kLanes; ++lane) {
+        const float v = c[r][lane];
+        values[lane] = v != v ? bits<float>(0x7FFFFFFFu) : v;
+      }
+    }
   }
 }
 
@@ -266,20 +280,22 @@ Handler matrix(MatrixShape shape, Type d, Type a, Type b, Type c) {
 
 void ldmatrix(Warp& warp, const Instruction& in, u32 mask) {
   if (!whole_warp(warp, in, mask)) return;
-  u64 address[kLanes];
-  addresses(warp, in, 1, address);
   const u8* rows[kLanes];
-  for (unsigned i = 0; i < 8u * in.count; ++i) rows[i] = locate_one(warp, in, i, matrix_space(in), address[i], 16);
+  const u32 holders = in.count == 4 ? kAllLanes : (1u << 8 * in.count) - 1;
+  if (matrix_space(in) == ptx::Space::shared) {
+    locate<ptx::Space::shared>(warp, in, holders, 16, rows);
+  } else {
+    locate<ptx::Space::generic>(warp, in, holders, 16, rows);
+  }
   for (unsigned m = 0; m < in.count; ++m) {
+    // Row g of a matrix is 16 bytes, four for each lane of group g; transposed, the lanes' halves are the columns.
     u32* d = row<u32>(warp, in.list[m]);
-    const u8* const* lines = rows + 8 * m;
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      const unsigned group = lane / 4, t = lane % 4;
-      if ((in.mode & kTransposed) != 0) {
-        d[lane] = read<u16>(lines[2 * t] + 2 * group) | static_cast<u32>(read<u16>(lines[2 * t + 1] + 2 * group)) << 16;
-      } else {
-        d[lane] = read<u32>(lines[group] + 4 * t);
-      }
+    if ((in.mode & kTransposed) != 0) {
+      alignas(64) u16 halves[64];
+      transpose8(rows + 8 * m, halves);
+      std::memcpy(d, halves, sizeof(halves));
+    } else {
+      for (unsigned g = 0; g < 8; ++g) std::memcpy(d + 4 * g, rows[8 * m + g], 16);
     }
   }
 }
