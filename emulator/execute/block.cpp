@@ -66,7 +66,7 @@ void Block::reset(std::uint64_t index) {
   index_ = index;
   place_.block = unflatten(index, launch_.grid);
   random_ = Random(launch_.seed * 0xD1342543DE82EF95u + index);
-  random_.next();
+  wild_ = random_.below(4) == 0;
   executed_ = 0;
   barriers_.fill({});
   std::memset(registers_.get(), 0xFF, register_bytes_ * warps_.size());
@@ -138,11 +138,13 @@ void Block::step(Warp& warp) {
 }
 
 void Block::run_path(Warp& warp) {
-  // The path that lags furthest behind runs, so that paths meet where control flow joins. Now and then another one
-  // does: a lane that spins until a sibling has acted must not starve it.
+  // The path that lags furthest behind runs, so that paths meet where control flow joins. Another one is drawn in wild
+  // blocks, which show what relies on lanes running in step, and after long divergence: a lane that spins until a
+  // sibling has acted must not starve it.
   const bool diverged = warp.paths.size() > 1;
   std::size_t pick = 0;
-  const bool any = diverged && random_.below(8) == 0;
+  warp.diverged_slices = diverged ? warp.diverged_slices + 1 : 0;
+  const bool any = diverged && (wild_ || warp.diverged_slices > 64) && random_.below(8) == 0;
   std::size_t seen = 0;
   for (std::size_t i = 0; i < warp.paths.size(); ++i) {
     if (warp.paths[i].state != Path::State::ready) continue;
@@ -165,7 +167,11 @@ void Block::run_path(Warp& warp) {
   Path& path = warp.paths[warp.current];
   path.ip = warp.ip;
   path.mask = warp.active;
-  if (warp.paths.size() > 1 || path.mask == 0) join_paths(warp);
+  if (warp.paths.size() > 1 || path.mask == 0) {
+    const std::size_t before = warp.paths.size();
+    join_paths(warp);
+    if (warp.paths.size() < before) warp.diverged_slices = 0;
+  }
 }
 
 bool Block::complete(unsigned id) const {

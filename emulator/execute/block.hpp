@@ -74,6 +74,7 @@ class Block {
   std::uint64_t index_ = 0;
   std::uint64_t executed_ = 0;
   Random random_{0};
+  bool wild_ = false;  ///< this block's diverged paths run in random order
   std::array<Barrier, 16> barriers_{};
   std::vector<Warp> warps_;
   std::vector<Count> counts_;

@@ -168,6 +168,7 @@ struct Warp {
   std::vector<Frame> frames;
   std::vector<PendingCopy> copies;
   std::array<std::uint32_t, kLanes> commits{};  ///< asynchronous groups each lane has closed
+  unsigned diverged_slices = 0;                 ///< since paths last joined
   bool arrived = false;                         ///< something happened that barriers wait for
 };
 
