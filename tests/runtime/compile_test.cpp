@@ -71,6 +71,23 @@ TEST(Compile, GivesPtxMachineCodeAndResources) {
   }
 }
 
+TEST(Compile, EveryNvrtcCompilesThePlansKernels) {
+  const auto architecture = generator::find_architecture("sm_80").value_or_throw();
+  const Config config = generator::default_config({}, architecture).value_or_throw();
+  const generator::Plan plan = generator::plan({}, config, architecture).value_or_throw();
+  ASSERT_EQ(plan.kernels.size(), 2U);
+  for (const auto& nvrtc : all_nvrtcs()) {
+    for (const generator::KernelPlan& kernel : plan.kernels) {
+      SCOPED_TRACE(nvrtc->library + ", " + kernel.entry);
+      const auto compiled = compile(*nvrtc, compile_input(kernel, "sm_80"));
+      ASSERT_TRUE(compiled) << compiled.error().message << "\n" << compiled.error().context;
+      EXPECT_NE(compiled->ptx.find(".entry " + kernel.entry), std::string::npos);
+      EXPECT_GT(compiled->resources.registers, 0);
+      RecordProperty(kernel.phase + " registers", compiled->resources.registers);
+    }
+  }
+}
+
 TEST(Compile, GivesPtxOnlyWhenAskedForAVirtualArchitecture) {
   for (const auto& nvrtc : all_nvrtcs()) {
     const CompiledKernel kernel = compile(*nvrtc, compile_input(some_kernel(), "compute_80")).value_or_throw();
