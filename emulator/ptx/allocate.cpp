@@ -1,6 +1,8 @@
 // Virtual registers to rows. PTX is nearly in SSA form, with thousands of registers; rows are shared between registers
 // that are never alive at the same time, so that a warp's registers stay in the cache.
-// Liveness is a thread's: lanes are independent columns, so divergence changes nothing.
+// Liveness is a thread's: lanes are independent columns, so divergence changes nothing, as long as only registers of
+// one width share rows. In a row of another width a lane's column lies elsewhere, and a lane that runs ahead would
+// overwrite what a sibling that lags behind still reads.
 #include <algorithm>
 #include <queue>
 
@@ -147,16 +149,16 @@ void FunctionDecoder::allocate_registers() {
   top = (top + 127u) & ~127u;
   using Ending = std::pair<std::uint32_t, std::uint32_t>;  // last instruction, register
   std::priority_queue<Ending, std::vector<Ending>, std::greater<>> alive;
-  std::map<std::uint32_t, std::vector<std::uint32_t>> free;  // by size
+  std::map<int, std::vector<std::uint32_t>> free;  // by width
   for (const std::uint32_t v : order) {
     if (vregs_[v].type == Type::pred) continue;
     // A row may be reused only behind the last instruction that reads it: handlers may write before they have read all.
     while (!alive.empty() && alive.top().first < ranges[v].first) {
       const std::uint32_t dead = alive.top().second;
-      free[row_bytes(vregs_[dead])].push_back(place[dead]);
+      free[vregs_[dead].bytes()].push_back(place[dead]);
       alive.pop();
     }
-    auto& rows = free[row_bytes(vregs_[v])];
+    auto& rows = free[vregs_[v].bytes()];
     if (rows.empty()) {
       place[v] = top;
       top += row_bytes(vregs_[v]);
