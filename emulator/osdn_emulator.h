@@ -48,7 +48,8 @@ size_t osdn_emulator_statistics_json(char* buffer, size_t size);
 
 void osdn_emulator_reset_statistics(void);
 
-/* Seeds the order of blocks, warps and independent streams for the launches that follow. */
+/* Seeds the order of blocks, warps and independent streams for the launches that follow. Before cuInit it takes the place
+ * of OSDN_EMULATOR_SEED. */
 void osdn_emulator_set_seed(uint64_t seed);
 
 /* Makes every device an "sm_90" (or another that OSDN_EMULATOR_ARCH takes). Returns 0; 1 for an unknown architecture; 708

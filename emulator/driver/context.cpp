@@ -1,5 +1,7 @@
 // Contexts: creation, the primary context of a device, and the calling thread's stack of current ones.
-#include <algorithm>
+#include <unistd.h>
+
+#include <utility>
 
 #include "driver/capture.hpp"
 #include "driver/current.hpp"
@@ -117,9 +119,20 @@ std::size_t default_limit(CUlimit limit) {
 
 }  // namespace
 
+// The main thread's stack outlives its thread-local objects: destructors of static objects still call the driver.
 std::vector<CUcontext>& context_stack() {
-  thread_local std::vector<CUcontext> stack;
-  return stack;
+  thread_local std::vector<CUcontext>* stack = nullptr;
+  if (stack != nullptr) return *stack;
+  stack = new std::vector<CUcontext>;
+  struct Release {
+    std::vector<CUcontext>** of = nullptr;
+    ~Release() { delete std::exchange(*of, nullptr); }
+  };
+  if (gettid() != getpid()) {
+    thread_local Release release;
+    release.of = &stack;
+  }
+  return *stack;
 }
 
 CUresult cuCtxCreate_v2(CUcontext* context, unsigned flags, CUdevice device) {

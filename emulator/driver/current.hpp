@@ -1,6 +1,7 @@
 // The calling thread's stack of current contexts.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,5 +19,8 @@ inline CUcontext current_handle() {
 
 /// Makes all devices another architecture: see osdn_emulator_set_profile.
 CUresult use_architecture(const std::string& name);
+
+/// See osdn_emulator_set_seed.
+void use_seed(std::uint64_t seed);
 
 }  // namespace emulator

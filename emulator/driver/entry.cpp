@@ -12,10 +12,13 @@ namespace {
 
 std::atomic<Driver*> the_driver{nullptr};
 std::atomic<bool> forked{false};
+std::atomic<bool> ended{false};
 thread_local int callback_depth = 0;
 
-// Before the library's own objects are destroyed: nothing new may start.
+// Before the library's own objects are destroyed: nothing new may start. What calls the driver later than this is told
+// so, as a real driver does.
 void stop_at_exit() {
+  ended = true;
   if (Driver* state = the_driver; state != nullptr && !forked) state->scheduler.stop();
 }
 
@@ -23,6 +26,9 @@ std::string& architecture_override() {
   static auto* text = new std::string;
   return *text;
 }
+
+/// What osdn_emulator_set_seed was told before cuInit.
+std::optional<std::uint64_t> seed_override;  // guarded by initialization_mutex()
 
 std::mutex& initialization_mutex() {
   static auto* mutex = new std::mutex;
@@ -33,8 +39,9 @@ CUresult initialize() {
   if (forked) return CUDA_ERROR_NOT_INITIALIZED;
   const std::lock_guard lock(initialization_mutex());
   if (the_driver != nullptr) return CUDA_SUCCESS;
-  const std::optional<Settings> settings = read_settings(architecture_override());
+  std::optional<Settings> settings = read_settings(architecture_override());
   if (!settings) return CUDA_ERROR_INVALID_VALUE;
+  settings->seed = seed_override.value_or(settings->seed);
   // Never destroyed: a worker may still be inside a kernel when the process ends.
   the_driver = new Driver(*settings);
   pthread_atfork(nullptr, nullptr, [] { forked = true; });
@@ -47,6 +54,7 @@ CUresult initialize() {
 Driver& driver() {
   Driver* state = the_driver;
   require(state != nullptr && !forked, CUDA_ERROR_NOT_INITIALIZED);
+  require(!ended, CUDA_ERROR_DEINITIALIZED);
   require(callback_depth == 0, CUDA_ERROR_NOT_PERMITTED);
   return *state;
 }
@@ -100,6 +108,16 @@ CUresult use_architecture(const std::string& name) {
   if (!state->contexts.all().empty()) return CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE;
   for (auto& device : state->devices) device->architecture = *architecture;
   return CUDA_SUCCESS;
+}
+
+void use_seed(std::uint64_t seed) {
+  const std::lock_guard lock(initialization_mutex());
+  seed_override = seed;
+  Driver* state = driver_if_initialized();
+  if (state == nullptr) return;
+  state->seed = seed;
+  state->launches = 0;
+  state->scheduler.set_seed(seed);
 }
 
 CUresult cuInit(unsigned flags) {

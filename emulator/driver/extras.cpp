@@ -69,11 +69,7 @@ OSDN_EMULATOR_EXTRA void osdn_emulator_reset_statistics() {
 }
 
 OSDN_EMULATOR_EXTRA void osdn_emulator_set_seed(uint64_t seed) {
-  Driver* state = driver_if_initialized();
-  if (state == nullptr) return;
-  state->seed = seed;
-  state->launches = 0;
-  state->scheduler.set_seed(seed);
+  use_seed(seed);
 }
 
 OSDN_EMULATOR_EXTRA int osdn_emulator_set_profile(const char* architecture) {

@@ -168,7 +168,8 @@ TEST_F(LaunchTest, AFaultSticksToItsContextAndTellsItsPlace) {
   EXPECT_OK(store(memory + 64, 1, order));  // one past the end
   EXPECT_RESULT(CUDA_ERROR_ILLEGAL_ADDRESS, driver.cuStreamSynchronize(order));
   const std::string text = newest_fault();
-  for (const char* part : {"store", "st.global.u32", "PTX line 38"}) EXPECT_NE(text.find(part), std::string::npos) << text;
+  for (const char* part : {"store", "st.global.u32", "PTX line 38"})
+    EXPECT_NE(text.find(part), std::string::npos) << text;
   // From now on everything in this context says so.
   CUdeviceptr more = 0;
   int value = 0;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -84,6 +85,38 @@ int limit() {
   return 0;
 }
 
+CUcontext current() {
+  CUcontext context = nullptr;
+  entry<CUresult (*)(CUcontext*)>("cuCtxGetCurrent")(&context);
+  return context;
+}
+
+/// Before what was registered earlier: the driver is still whole, and main's context still current.
+void at_exit_early() {
+  CUdeviceptr address = 0;
+  const CUresult allocated = entry<CUresult (*)(CUdeviceptr*, size_t)>("cuMemAlloc_v2")(&address, 64);
+  const CUresult filled = entry<CUresult (*)(CUdeviceptr, unsigned char, size_t)>("cuMemsetD8_v2")(address, 1, 64);
+  std::printf("%d %d %d\n", current() != nullptr, allocated,
+              filled != CUDA_SUCCESS ? filled : entry<CUresult (*)()>("cuCtxSynchronize")());
+}
+
+/// After the driver has shut down.
+void at_exit_late() {
+  CUcontext context = nullptr;
+  std::printf("%d %d\n", entry<CUresult (*)()>("cuCtxSynchronize")(),
+              entry<CUresult (*)(CUcontext*)>("cuCtxPopCurrent_v2")(&context));
+}
+
+/// Calls from the end of the process, when thread-local objects are gone.
+int end() {
+  std::atexit(at_exit_late);
+  init();
+  std::atexit(at_exit_early);
+  CUcontext context = nullptr;
+  entry<CUresult (*)(CUcontext*, unsigned, CUdevice)>("cuCtxCreate_v2")(&context, 0, 0);
+  return 0;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -92,6 +125,7 @@ int main(int count, char** arguments) {
   if (question == "uninitialized") return uninitialized();
   if (question == "leave") return leave();
   if (question == "limit") return limit();
-  std::fprintf(stderr, "usage: emulator_probe describe|uninitialized|leave|limit\n");
+  if (question == "end") return end();
+  std::fprintf(stderr, "usage: emulator_probe describe|uninitialized|leave|limit|end\n");
   return 2;
 }

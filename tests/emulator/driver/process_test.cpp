@@ -91,6 +91,13 @@ TEST(ProcessTest, AProcessEndsWhileAKernelRuns) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
 
+TEST(ProcessTest, TheEndOfAProcessMayStillCallTheDriver) {
+  const Outcome outcome = probe("", "end");
+  EXPECT_EQ(outcome.status, 0);
+  const std::string ended = std::to_string(CUDA_ERROR_DEINITIALIZED);
+  EXPECT_EQ(outcome.output, "1 0 0\n" + ended + " " + ended + "\n");
+}
+
 TEST(ProcessTest, AnEndlessKernelMeetsTheInstructionLimit) {
   const Outcome outcome = probe("OSDN_EMULATOR_INSTRUCTION_LIMIT=100000", "limit");
   EXPECT_EQ(outcome.status, 0);
