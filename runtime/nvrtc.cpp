@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "runtime/library.hpp"
 
@@ -12,6 +13,20 @@ namespace osdn::runtime {
 std::string version_text(int version) {
   return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
 }
+
+namespace {
+
+/// NVRTC opens its second half by bare name when it first compiles, and finds it only where the loader looks by itself.
+/// Of a library that is loaded already the loader takes the name for it, wherever it lies.
+void open_builtins(const Nvrtc& nvrtc) {
+  const std::filesystem::path library(nvrtc.library);
+  const auto builtins = library.parent_path() / ("libnvrtc-builtins.so." + version_text(nvrtc.version));
+  std::error_code ignored;
+  std::string reason;  // NVRTC gives its own when it compiles
+  if (std::filesystem::exists(builtins, ignored)) open_library(builtins.string(), reason);
+}
+
+}  // namespace
 
 expected<std::shared_ptr<const Nvrtc>> open_nvrtc(const std::string& path) {
   const auto refuse = [&](const std::string& why) {
@@ -33,6 +48,7 @@ expected<std::shared_ptr<const Nvrtc>> open_nvrtc(const std::string& path) {
   int count = 0;
   if (loaded->get_version(&major, &minor) != nvrtc::success) return refuse("it does not tell its version");
   loaded->version = major * 1000 + minor * 10;
+  open_builtins(*loaded);
   if (loaded->get_num_supported_archs(&count) != nvrtc::success || count <= 0) {
     return refuse("it does not tell its architectures");
   }
