@@ -475,21 +475,25 @@ TEST(Compiler, ProcessesThatAreColdAtOnceCompileEachKernelOnce) {
 
 TEST(Compiler, AHitNeedsNoNvrtcToBeLoaded) {
   TemporaryDirectory home;
-  fs::copy_file(OSDN_FAKE_NVRTC_12_9, home / "libnvrtc.so.12");
-  write_all(home / "libnvrtc-builtins.so.12.9", "");
+  fs::create_directory(home / "good");
+  fs::create_directory(home / "bad");
+  fs::copy_file(OSDN_FAKE_NVRTC_12_9, home / "good/libnvrtc.so.12");
+  write_all(home / "bad/libnvrtc.so.12", "no library");
+  for (const char* folder : {"good", "bad"}) write_all((home / folder) + "/libnvrtc-builtins.so.12.9", "");
   CompilerOptions made;
-  made.nvrtc.option = home / "libnvrtc.so.12";
   made.cache.directory = home / "cache";
   CompileInput input;
   input.entry = "kernel";
   input.source = "x";
   input.arch = "sm_80";
+  made.nvrtc.option = home / "good";
   EXPECT_EQ(Compiler(made).compile(input).value_or_throw().origin, Origin::compiled);
-  fs::remove(home / "libnvrtc.so.12");  // the loaded one stays as it is; the file of that name is another
-  write_all(home / "libnvrtc.so.12", "no library any more");
+  made.nvrtc.option = home / "bad";
   EXPECT_EQ(Compiler(made).compile(input).value_or_throw().origin, Origin::disk);
   input.source = "y";
-  EXPECT_EQ(Compiler(made).compile(input).error().code, ErrorCode::library_not_found);
+  const auto failed = Compiler(made).compile(input);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, ErrorCode::library_not_found);
 }
 
 TEST(Compiler, ALibraryOfAnotherVersionThanItsNamesSayIsKeyedByItsOwn) {
