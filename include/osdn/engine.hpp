@@ -119,7 +119,9 @@ class PreparedOperation {
   [[nodiscard]] std::size_t workspace_bytes(const Shape& shape) const;
 
   /// Enqueues the forward pass. Only launches: no lock, allocation, environment look-up or synchronisation; legal
-  /// during graph capture. Errors: invalid_argument (sizes and pointers that are wrong on sight), driver.
+  /// during graph capture. A batch of b = 0 launches nothing. The Engine's context must be current on this thread, or
+  /// none: with another one the launch is refused. Errors: invalid_argument (sizes and pointers that are wrong on
+  /// sight), driver.
   expected<void> launch(const ForwardArguments& arguments, Stream stream = nullptr) const;
 
   /// What it stands on; for the library's own rooms.
@@ -131,8 +133,9 @@ class PreparedOperation {
 
 class Engine {
  public:
-  /// Loads the driver, finds the device. Errors: library_not_found, no_device, driver. A missing NVRTC is an error only
-  /// when something must be compiled.
+  /// Loads the driver, finds the device. Lives in the context that is current on this thread when it is one of this
+  /// device (it must outlive all that is made here), else in the device's primary context; never makes another.
+  /// Errors: library_not_found, no_device, driver. A missing NVRTC is an error only when something must be compiled.
   static expected<Engine> create(const EngineOptions& options = {});
 
   [[nodiscard]] const DeviceDescription& device() const;
