@@ -10,6 +10,7 @@
 namespace emulator::EMULATOR_SET {
 
 Handler integer(IntegerOp op, ptx::Type type);
+Handler bit_operation(IntegerOp op, ptx::Type type);  ///< part of integer()
 Handler saturating(IntegerOp op);
 Handler floating(FloatOp op, ptx::Type type, Rounding rounding, std::uint8_t flags);
 Handler half(FloatOp op, ptx::Type type);
