@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "driver/capture.hpp"
+#include "driver/launch.hpp"
 #include "driver/module.hpp"
 #include "driver/pinned.hpp"
 
@@ -30,6 +31,15 @@ void release_allocations(Driver& state, const Context& context) {
       state.devices[static_cast<std::size_t>(allocation.device)]->memory.release(allocation.begin);
     else
       release_host(state, allocation);
+  }
+}
+
+/// Graphs outlive contexts, a context's code does not: its kernel nodes become nodes that fail.
+void break_kernel_nodes(Driver& state, const ContextPtr& context) {
+  for (const NodePtr& node : state.nodes.all()) {
+    if (!node->task.kernel || node->task.kernel->function->context.lock() != context) continue;
+    node->task.kernel.reset();
+    node->task.run = [](Context&) { return CUDA_ERROR_CONTEXT_IS_DESTROYED; };
   }
 }
 
@@ -79,6 +89,7 @@ void destroy_context(const ContextPtr& context) {
   state.streams.remove_if(belongs);
   state.events.remove_if(belongs);
   state.graph_execs.remove_if(belongs);
+  break_kernel_nodes(state, context);
   state.functions.remove_if([&](const Function& function) { return function.context.lock() == context; });
   state.modules.remove_if([&](const ModuleObject& module) { return module.context.lock() == context; });
   for (const auto& library : state.libraries.all()) library->forget(*context);

@@ -151,6 +151,25 @@ TEST_F(GraphTest, ReplayEqualsDirectLaunch) {
   EXPECT_NE(read<unsigned>(direct, kCount), values);
 }
 
+TEST_F(GraphTest, AGraphKeepsNoCodeOfADestroyedContext) {
+  std::size_t before = 0;
+  std::size_t after = 0;
+  std::size_t total = 0;
+  EXPECT_OK(driver.cuMemGetInfo_v2(&before, &total));
+  CUcontext doomed = nullptr;
+  ASSERT_OK(driver.cuCtxCreate_v2(&doomed, 0, 0));
+  const CUfunction bounded = function(kKernels, "bounded");  // its module has a global variable
+  const CUstream order = stream();
+  ASSERT_OK(driver.cuStreamBeginCapture_v2(order, CU_STREAM_CAPTURE_MODE_GLOBAL));
+  EXPECT_OK(driver.cuLaunchKernel(bounded, 1, 1, 1, 1, 1, 1, 0, order, nullptr, nullptr));
+  CUgraph graph = nullptr;
+  ASSERT_OK(driver.cuStreamEndCapture(order, &graph));
+  ASSERT_OK(driver.cuCtxDestroy_v2(doomed));
+  EXPECT_OK(driver.cuMemGetInfo_v2(&after, &total));
+  EXPECT_EQ(before, after);
+  EXPECT_OK(driver.cuGraphDestroy(graph));
+}
+
 TEST_F(GraphTest, KernelParametersAreReadBackAndReplaced) {
   const CUfunction store = function(kKernels, "store");
   CUdeviceptr memory = allocate(4);
