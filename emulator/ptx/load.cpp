@@ -14,8 +14,8 @@ using ptx::fail_syntax;
 using ptx::fail_unsupported;
 
 constexpr std::uint32_t kRecursionFrames = 48;
-constexpr std::uint64_t kMaxRegisterBytes = std::uint64_t{1} << 27;
-constexpr std::uint64_t kMaxLocalBytes = std::uint64_t{1} << 24;
+constexpr std::uint64_t kMaxRegisterBytes = std::uint64_t{1} << 24;  // of a warp
+constexpr std::uint64_t kMaxLocalBytes = 512 * 1024;                 // of a thread, as devices have it
 
 std::vector<std::string> split_lines(std::string_view text) {
   std::vector<std::string> lines;
@@ -94,7 +94,9 @@ class Depth {
     if (recursive_) {
       Sum all;
       for (const FunctionFrame& frame : program.functions) all.add(frame);
-      sum = {all.registers * kRecursionFrames, all.local * kRecursionFrames};
+      // As deep as the limits allow; a deeper chain is a fault when it runs.
+      sum.registers = std::max(deepest.registers, std::min(all.registers * kRecursionFrames, kMaxRegisterBytes));
+      sum.local = std::max(deepest.local, std::min(all.local * kRecursionFrames, kMaxLocalBytes));
     }
     if (sum.registers > kMaxRegisterBytes) fail_unsupported(0, "calls that need too many registers");
     if (sum.local > kMaxLocalBytes) fail_unsupported(0, "calls that need too much local memory");
