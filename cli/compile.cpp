@@ -21,7 +21,7 @@ struct Options {
   SubjectOptions subject;
   std::vector<std::string> archs = {"sm_80"};
   std::string config;
-  int chunk = 0;
+  std::optional<int> chunk;
   std::string directory;
   bool json = false;
 };
@@ -62,7 +62,6 @@ expected<std::vector<std::string>> write_files(const std::string& directory, con
 expected<int> compile(const Options& options) {
   auto problem = find_problem(options.input, options.subject);
   if (!problem) return problem.error();
-  const auto chunk = options.chunk == 0 ? std::nullopt : std::optional<int>(options.chunk);
   runtime::Compiler compiler(runtime::CompilerOptions{});
   KernelTable table;
   Json json = {{"problem", to_string(*problem)}, {"kernels", Json::array()}};
@@ -70,7 +69,7 @@ expected<int> compile(const Options& options) {
   for (const std::string& arch : options.archs) {
     auto architecture = generator::find_architecture(arch);
     if (!architecture) return architecture.error();
-    auto config = choose_config(*problem, *architecture, options.config, chunk);
+    auto config = choose_config(*problem, *architecture, options.config, options.chunk);
     if (!config) return config.error();
     auto plan = generator::plan(*problem, *config, *architecture);
     if (!plan) return plan.error();

@@ -94,8 +94,7 @@ ForwardArguments upload_arguments(DeviceTensors& tensors, const Case& problem, s
 }
 
 expected<Execution> execute_kernels(Target& target, const TargetOptions& options, const Case& problem) {
-  const std::optional<int> chunk = options.chunk == 0 ? std::nullopt : std::optional<int>(options.chunk);
-  auto config = choose_config(problem.problem, target.architecture, options.config, chunk);
+  auto config = choose_config(problem.problem, target.architecture, options.config, options.chunk);
   if (!config) return config.error();
   auto operation = target.engine->prepare(problem.problem, *config);
   if (!operation) return operation.error();

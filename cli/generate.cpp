@@ -20,7 +20,7 @@ struct Options {
   SubjectOptions subject;
   std::string arch = "sm_80";
   std::string config;
-  int chunk = 0;
+  std::optional<int> chunk;
   std::string kernel;
   std::string directory;
   bool json = false;
@@ -73,8 +73,7 @@ expected<int> generate(const Options& options) {
   if (!problem) return problem.error();
   auto architecture = generator::find_architecture(options.arch);
   if (!architecture) return architecture.error();
-  const auto chunk = options.chunk == 0 ? std::nullopt : std::optional<int>(options.chunk);
-  auto config = choose_config(*problem, *architecture, options.config, chunk);
+  auto config = choose_config(*problem, *architecture, options.config, options.chunk);
   if (!config) return config.error();
   auto plan = generator::plan(*problem, *config, *architecture);
   if (!plan) return plan.error();

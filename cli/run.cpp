@@ -26,8 +26,6 @@ struct Options {
 expected<int> run(const Options& options) {
   auto problem = load_subject_case(options.input, options.subject);
   if (!problem) return problem.error();
-  for (const std::string& what : problem->unknown)
-    note(fmt::format("osdn: {}: {} is not part of a case, unused", options.input, what));
   if (auto ok = reference::check_writable(options.output); !ok) return ok.error();
   auto target = open_target(options.target);
   if (!target) return target.error();

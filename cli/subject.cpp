@@ -5,6 +5,7 @@
 #include <charconv>
 #include <vector>
 
+#include "cli/report.hpp"
 #include "generator/fields.hpp"
 #include "generator/names.hpp"
 #include "generator/text.hpp"
@@ -42,6 +43,15 @@ expected<void> apply_math(const std::string& math, Problem& problem) {
   return generator::bad_value("option", "--math", math, "tf32 or tf32x3");
 }
 
+expected<void> make_canonical(reference::Case& problem, const SubjectOptions& options) {
+  if (auto ok = apply_math(options.math, problem.problem); !ok) return ok;
+  auto exact = canonical(problem.problem);
+  if (!exact) return exact.error();
+  problem.problem = *exact;
+  if (auto ok = validate(problem.shape); !ok) return ok;
+  return validate(reference::to_float(problem.numbers), problem.problem);
+}
+
 }  // namespace
 
 void add_subject_options(CLI::App& verb, SubjectOptions& options) {
@@ -71,20 +81,24 @@ expected<Subject> find_subject(const SubjectOptions& options) {
   return subject;
 }
 
-expected<reference::Case> load_subject_case(const std::string& path, const SubjectOptions& options) {
-  auto problem = reference::load_case(path);
+expected<reference::Case> load_subject_case(const safetensors::Reader& file, const SubjectOptions& options) {
+  auto problem = reference::load_case(file);
   if (!problem) return problem.error();
-  return prepare_case(*std::move(problem), options);
+  for (const std::string& what : problem->unknown) {
+    note(fmt::format("osdn: {}: {} is not part of a case, unused", file.path(), what));
+  }
+  if (auto ok = make_canonical(*problem, options); !ok) {
+    Error error = ok.error();
+    error.message = fmt::format("{}: {}", file.path(), error.message);
+    return error;
+  }
+  return problem;
 }
 
-expected<reference::Case> prepare_case(reference::Case problem, const SubjectOptions& options) {
-  if (auto ok = apply_math(options.math, problem.problem); !ok) return ok.error();
-  auto exact = canonical(problem.problem);
-  if (!exact) return exact.error();
-  problem.problem = *exact;
-  if (auto ok = validate(problem.shape); !ok) return ok.error();
-  if (auto ok = validate(reference::to_float(problem.numbers), problem.problem); !ok) return ok.error();
-  return problem;
+expected<reference::Case> load_subject_case(const std::string& path, const SubjectOptions& options) {
+  auto file = safetensors::Reader::open(path);
+  if (!file) return file.error();
+  return load_subject_case(*file, options);
 }
 
 expected<Problem> find_problem(const std::string& input, const SubjectOptions& options) {

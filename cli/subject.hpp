@@ -30,14 +30,13 @@ struct Subject {
 /// The problem that --problem and --preset describe: the preset gives what the text does not name.
 expected<Subject> find_subject(const SubjectOptions& options);
 
-/// The problem of a case file, only of its header and inputs.
+/// The case of a file, without its answers: its problem canonical, --math applied to fp32; says on stderr what in the
+/// file is not part of a case.
+expected<reference::Case> load_subject_case(const safetensors::Reader& file, const SubjectOptions& options);
 expected<reference::Case> load_subject_case(const std::string& path, const SubjectOptions& options);
 
 /// The problem of `input` if it is given, else of the options.
 expected<Problem> find_problem(const std::string& input, const SubjectOptions& options);
-
-/// A case with its problem canonical and --math applied to fp32.
-expected<reference::Case> prepare_case(reference::Case problem, const SubjectOptions& options);
 
 /// `eta=1,d_max=2`: changes these of `numbers`.
 expected<void> parse_numbers(const std::string& text, reference::Numbers& numbers);

@@ -74,7 +74,7 @@ expected<Target> open_auto(const TargetOptions& options) {
 }
 
 expected<Target> open_reference(const TargetOptions& options) {
-  if (!options.arch.empty() || !options.config.empty() || options.chunk != 0 || options.stats) {
+  if (!options.arch.empty() || !options.config.empty() || options.chunk || options.stats) {
     return invalid(
         "--arch, --config, --chunk or --stats is given with --device reference; allowed: none of them, it has no "
         "kernels");

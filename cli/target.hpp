@@ -15,7 +15,7 @@ struct TargetOptions {
   std::string device = "auto";
   std::string arch;
   std::string config;
-  int chunk = 0;
+  std::optional<int> chunk;
   bool stats = false;
 };
 

@@ -67,13 +67,8 @@ expected<Exam> random_exam(const Options& options) {
 expected<Exam> file_exam(const std::string& path, const Options& options) {
   auto file = safetensors::Reader::open(path);
   if (!file) return file.error();
-  auto loaded = reference::load_case(*file);
-  if (!loaded) return loaded.error();
-  auto problem = prepare_case(*std::move(loaded), options.subject);
+  auto problem = load_subject_case(*file, options.subject);
   if (!problem) return problem.error();
-  for (const std::string& what : problem->unknown) {
-    note(fmt::format("osdn: {}: {} is not part of a case, unused", path, what));
-  }
   Exam exam;
   exam.name = std::filesystem::path(path).stem().string();
   auto answers = reference::load_expected(*file, *problem);

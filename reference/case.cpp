@@ -31,7 +31,7 @@ class TensorLoader {
   /// The tensor's header entry; an error when it is absent or has another number of dimensions.
   expected<safetensors::TensorInfo> info(std::string_view field, std::string_view layout, std::size_t rank) const {
     const auto* found = file_.find(field);
-    if (found == nullptr) return invalid(fmt::format("{} is missing; a case has {} {}", field, field, layout));
+    if (found == nullptr) return invalid(fmt::format("{} is missing; allowed: a case has {} {}", field, field, layout));
     if (found->shape.size() != rank) {
       return invalid(
           fmt::format("{} has the shape {}; allowed: {}", field, safetensors::shape_text(found->shape), layout));

@@ -1,0 +1,46 @@
+// Runs the built program as a user does: as a process.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace osdn::test {
+
+struct Ran {
+  int exit_code = -1;  ///< 128 + signal when one ended it
+  std::string out;
+  std::string err;
+
+  /// stdout as JSON; a test failure when it is not one.
+  [[nodiscard]] nlohmann::json json() const;
+};
+
+using Environment = std::map<std::string, std::string>;
+
+/// Runs `osdn arguments…` with these variables changed; `file_limit`: no file may grow beyond (a full disk).
+Ran osdn(const std::vector<std::string>& arguments, const Environment& environment = {},
+         std::optional<std::uint64_t> file_limit = {});
+
+/// tests/data/golden/NAME.safetensors
+[[nodiscard]] std::string golden(const std::string& name);
+
+/// A test with a folder of its own; the compile cache is shared by the tests of this process and starts empty.
+class Program : public testing::Test {
+ protected:
+  Program();
+  ~Program() override;
+  [[nodiscard]] std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  /// Names of what is in the folder.
+  [[nodiscard]] std::vector<std::string> files() const;
+
+  std::filesystem::path folder_;
+};
+
+}  // namespace osdn::test
