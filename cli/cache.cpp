@@ -92,7 +92,7 @@ expected<int> show(const Options& options) {
   std::optional<runtime::DiskCache> held;
   auto cache = open(held, options);
   if (!cache) return cache.error();
-  if (options.key.empty()) return show_list(**cache, options.json);
+  if (options.key.empty() && options.part.empty()) return show_list(**cache, options.json);
   auto entry = (*cache)->show(options.key);
   if (!entry) return entry.error();
   auto record = runtime::parse_record(entry->record);

@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <memory>
+#include <mutex>
+#include <set>
+
 #include "cli/emulator.hpp"
+#include "cli/report.hpp"
 #include "runtime/nvrtc.hpp"
 
 namespace osdn::cli {
@@ -34,8 +39,23 @@ expected<Target> describe(Engine engine) {
   return target;
 }
 
+/// Warnings go to stderr, each once.
+LogCallback log_once() {
+  struct Said {
+    std::mutex mutex;
+    std::set<std::string, std::less<>> texts;
+  };
+  return [said = std::make_shared<Said>()](LogLevel level, std::string_view text) {
+    if (level != LogLevel::warning) return;
+    const std::lock_guard lock(said->mutex);
+    if (!said->texts.emplace(text).second) return;
+    progress({});
+    note(fmt::format("osdn: warning: {}", text));
+  };
+}
+
 expected<Target> open_gpu() {
-  auto engine = Engine::create({.validate = true});
+  auto engine = Engine::create({.validate = true, .log = log_once()});
   if (!engine) return engine.error();
   return describe(*std::move(engine));
 }
@@ -46,7 +66,7 @@ expected<Target> open_emulator(const TargetOptions& options) {
     if (!architecture) return architecture.error();
     if (auto ok = set_emulator_profile(generator::to_string(*architecture)); !ok) return ok.error();
   }
-  auto engine = Engine::create({.driver_library = emulator_library(), .validate = true});
+  auto engine = Engine::create({.driver_library = emulator_library(), .validate = true, .log = log_once()});
   if (!engine) return engine.error();
   return describe(*std::move(engine));
 }

@@ -38,7 +38,8 @@ TEST_F(Program, DoctorFindsTheWholeWay) {
   EXPECT_EQ(ran.exit_code, 0) << ran.out;
   EXPECT_TRUE(ran.json()["runs"].get<bool>());
   bool emulator = false;
-  for (const auto& finding : ran.json()["findings"]) {
+  const auto report = ran.json();
+  for (const auto& finding : report["findings"]) {
     if (finding["what"] == "a case on the emulator") emulator = finding["found"].get<bool>();
     EXPECT_TRUE(finding["what"] != "GPU" || !finding["found"].get<bool>());
     EXPECT_EQ(finding["found"].get<bool>(), !finding.contains("advice"));
