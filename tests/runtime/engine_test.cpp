@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <thread>
 
 #include "runtime/engine_state.hpp"
@@ -349,6 +350,8 @@ TEST(Engine, SurvivesAnErrorOfEveryDriverCall) {
       EXPECT_TRUE(books.allocations.empty()) << what;
       EXPECT_EQ(books.retained, 0) << what;
     }
+    for (const void* module : books.modules) delete static_cast<const char*>(module);
+    for (const auto& [address, bytes] : books.allocations) std::free(reinterpret_cast<void*>(address));
     books.modules.clear();
     books.allocations.clear();
     books.retained = 0;
