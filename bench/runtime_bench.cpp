@@ -66,7 +66,7 @@ void compile_kernel(benchmark::State& state) {
   state.counters["registers"] = resources.registers;
   state.counters["spilled_bytes"] = static_cast<double>(resources.spill_store_bytes + resources.spill_load_bytes);
 }
-BENCHMARK(compile_kernel)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(compile_kernel)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();
 
 /// From a problem to loaded kernels with nothing cached: plan, compile all kernels at the same time, load.
 void prepare_cold(benchmark::State& state) {
@@ -77,7 +77,7 @@ void prepare_cold(benchmark::State& state) {
     benchmark::DoNotOptimize(engine.prepare(subject()).value_or_throw());
   }
 }
-BENCHMARK(prepare_cold)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(prepare_cold)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();
 
 /// The same in a new process that finds the kernels on disk.
 void prepare_from_disk(benchmark::State& state) {
@@ -91,7 +91,7 @@ void prepare_from_disk(benchmark::State& state) {
     if (engine.cache_statistics().misses != 0) state.SkipWithError("a kernel was compiled");
   }
 }
-BENCHMARK(prepare_from_disk)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(prepare_from_disk)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();
 
 /// The same problem once more in the same Engine.
 void prepare_again(benchmark::State& state) {

@@ -21,7 +21,9 @@ KernelTable::KernelTable()
 
 void KernelTable::add(const Problem& problem, const Config& config, const std::vector<KernelReport>& kernels) {
   for (const KernelReport& kernel : kernels) {
-    if (!seen_.insert(fmt::format("{} {} {}", kernel.phase, to_string(problem), to_string(config))).second) continue;
+    if (!seen_.insert(fmt::format("{} {} {} {}", kernel.phase, kernel.arch, to_string(problem), to_string(config)))
+             .second)
+      continue;
     const bool assembled = kernel.registers > 0;
     table_.add({kernel.phase, brief(problem), fmt::format("{}", config.chunk), kernel.arch, kernel.source,
                 fmt::format("{:.0f}", kernel.compile_ms), fmt::format("{}", kernel.threads),
