@@ -1,8 +1,10 @@
 // A launch: blocks in a seeded random order on several host threads.
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <mutex>
 #include <numeric>
+#include <system_error>
 #include <thread>
 
 #include "execute/block.hpp"
@@ -50,6 +52,7 @@ struct Progress {
   std::optional<Fault> fault;
   std::uint64_t fault_at = 0;  ///< position in the order of the block that raised it
   std::vector<Count> counts;
+  std::exception_ptr failure;  ///< of the host: no memory for a block's registers, say
 };
 
 void work(const LoadedKernel& kernel, const Launch& launch, Memory& memory, const Profile& profile, const Order& order,
@@ -73,6 +76,18 @@ void work(const LoadedKernel& kernel, const Launch& launch, Memory& memory, cons
   for (std::size_t i = 0; i < progress.counts.size(); ++i) {
     progress.counts[i].warps += block.counts()[i].warps;
     progress.counts[i].threads += block.counts()[i].threads;
+  }
+}
+
+/// work(), for any thread: what the host throws reaches the caller of execute().
+void work_guarded(const LoadedKernel& kernel, const Launch& launch, Memory& memory, const Profile& profile,
+                  const Order& order, std::uint64_t blocks, Progress& progress) {
+  try {
+    work(kernel, launch, memory, profile, order, blocks, progress);
+  } catch (...) {
+    const std::scoped_lock lock(progress.mutex);
+    progress.stopped = true;
+    if (!progress.failure) progress.failure = std::current_exception();
   }
 }
 
@@ -146,11 +161,17 @@ std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile
                                                   : std::max(1u, std::thread::hardware_concurrency());
   workers = std::min(workers, blocks);
   std::vector<std::thread> threads;
-  for (std::uint64_t i = 1; i < workers; ++i) {
-    threads.emplace_back([&] { work(kernel, launch, memory, profile, order, blocks, progress); });
+  threads.reserve(workers);
+  try {
+    for (std::uint64_t i = 1; i < workers; ++i) {
+      threads.emplace_back([&] { work_guarded(kernel, launch, memory, profile, order, blocks, progress); });
+    }
+  } catch (const std::system_error&) {
+    // No further thread can be had: the ones there are do the work.
   }
-  work(kernel, launch, memory, profile, order, blocks, progress);
+  work_guarded(kernel, launch, memory, profile, order, blocks, progress);
   for (std::thread& thread : threads) thread.join();
+  if (progress.failure) std::rethrow_exception(progress.failure);
   summarise(kernel.program, progress.counts, statistics);
   statistics.blocks += std::min(progress.next.load(), blocks);
   if (progress.fault && kernel.lines != nullptr) {
