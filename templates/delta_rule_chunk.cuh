@@ -45,6 +45,12 @@ struct DeltaRuleChunk {
   static constexpr int t_stride = layout.t_stride;
   // (I + L)^{-1} as an operand lies where its fp32 form did, each row in the first bytes of its old row.
   static constexpr int inverse_stride = t_stride * static_cast<int>(sizeof(float) / sizeof(Storage));
+  // Where keys are nearly equal and β ≈ 1, (I + L)^{-1} takes differences of neighbouring values, P sums them up again,
+  // and one rounding of its entries counts once a token. Eight bits are too few for that: bf16 carries a remainder,
+  // C elements behind.
+  static constexpr bool has_remainder = Traits::type == ElementType::bf16;
+  // In a long chunk the same goes for U where P sums it up.
+  static constexpr bool u_has_remainder = has_remainder && C > 64;
 
   const ForwardParameters& p;
   const Sequence sequence;
@@ -242,7 +248,10 @@ struct DeltaRuleChunk {
 #pragma unroll
         for (int n = 0; n < (C + 31) / 32; ++n) {
           const int j = lane_id() + 32 * n;
-          if (j < end) inverse()[i * inverse_stride + j] = Type::from_float(x[n]);
+          if (j >= end) continue;
+          Storage* element = inverse() + i * inverse_stride + j;
+          *element = Type::from_float(x[n]);
+          if constexpr (has_remainder) element[C] = Type::from_float(x[n] - Type::to_float(*element));
         }
       }
       __syncthreads();
@@ -279,13 +288,18 @@ struct DeltaRuleChunk {
 
     A u[blocks];                             // Uᵀ = Xᵀ Tᵀ, times the key's factor: it only ever meets W
     A decayed[Family::decays ? blocks : 1];  // the same, as the exit state sees it
+    A u_remainder[u_has_remainder ? blocks : 1];
 #pragma unroll
     for (int i = 0; i < blocks; ++i) {
       Block sum = zero_block();
 #pragma unroll
-      for (int j = 0; j <= i; ++j) Product::multiply_add(sum, x[j], inverses(i, j));
+      for (int j = 0; j <= i; ++j) {
+        if constexpr (has_remainder) Product::multiply_add(sum, x[j], inverses(i, j + blocks));
+        Product::multiply_add(sum, x[j], inverses(i, j));
+      }
       for_each_element(sum, [&](int, int token, float& y) { y *= key_factor(16 * i + lane_column() + token); });
       u[i] = Product::round(sum);
+      if constexpr (u_has_remainder) u_remainder[i] = Product::remainder(sum, u[i]);
       if constexpr (Family::decays) {
         for_each_element(sum, [&](int, int token, float& y) { y *= decay.to_exit(16 * i + lane_column() + token); });
         decayed[i] = Product::round(sum);
@@ -301,7 +315,9 @@ struct DeltaRuleChunk {
       for_each_element(sum, [&](int, int token, float& y) { y *= decay.from_entry(16 * i + lane_column() + token); });
 #pragma unroll
       for (int j = 0; j < blocks; ++j) {
-        if (j <= i) Product::multiply_add(sum, u[j], products(i, j));
+        if (j > i) continue;
+        if constexpr (u_has_remainder) Product::multiply_add(sum, u_remainder[j], products(i, j));
+        Product::multiply_add(sum, u[j], products(i, j));
       }
       for_each_element(sum, [&](int column, int token, float& y) {
         const float factor = p.scale * query_factor(16 * i + lane_column() + token);

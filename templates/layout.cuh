@@ -19,7 +19,7 @@ struct DeltaRuleLayout {
   int q;     // the same
   int v;     // [stages][chunk][padded(V / value_split)] elements
   int w;     // [chunk][padded(K)] elements; k itself without a preconditioner
-  int t;     // [chunk][t_stride] fp32: L, then (I + L)^{-1}, then its rounded form in the first half of each row
+  int t;     // [chunk][t_stride] fp32: L, then (I + L)^{-1}, then its rounded form in place, row by row
   int p;     // [chunk][padded(chunk)] elements
   int rows;  // 5 × [chunk] fp32: β, key and query norms, gain, γ
   int t_stride;

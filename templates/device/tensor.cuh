@@ -97,6 +97,18 @@ struct Tensor {
     return a;
   }
 
+  /// A = what the rounding of the block into `rounded` lost, rounded in turn.
+  static A remainder(const Block& block, const A& rounded) {
+    Block lost;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float* x = &block.x[i / 2][2 * (i % 2)];
+      lost.x[i / 2][2 * (i % 2)] = x[0] - Element<type>::to_float(static_cast<unsigned short>(rounded.r[i] & 0xffffU));
+      lost.x[i / 2][2 * (i % 2) + 1] = x[1] - Element<type>::to_float(static_cast<unsigned short>(rounded.r[i] >> 16));
+    }
+    return round(lost);
+  }
+
   /// a[r][c] = matrix[16 i + r][16 j + c]
   template <int Stride>
   struct ReadA {
