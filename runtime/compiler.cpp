@@ -73,7 +73,7 @@ expected<CompilerResult> Compiler::compile(const CompileInput& input) {
   for (;;) {
     auto identity = identify(input);
     if (!identity) return std::move(identity).error();
-    if (auto found = look_on_disk(*identity)) return *std::move(found);
+    if (auto found = look_on_disk(*identity, DiskCache::Look::first)) return *std::move(found);
 
     auto nvrtc = load();
     if (!nvrtc) return std::move(nvrtc).error();
@@ -84,9 +84,9 @@ expected<CompilerResult> Compiler::compile(const CompileInput& input) {
   }
 }
 
-std::optional<CompilerResult> Compiler::look_on_disk(const Identity& identity) {
+std::optional<CompilerResult> Compiler::look_on_disk(const Identity& identity, DiskCache::Look look) {
   if (!disk_) return std::nullopt;
-  auto kernel = disk_->load(identity.key, identity.record);
+  auto kernel = disk_->load(identity.key, identity.record, look);
   if (!kernel) return std::nullopt;
   disk_hits_.fetch_add(1, std::memory_order_relaxed);
   return CompilerResult{*std::move(kernel), Origin::disk};
@@ -96,7 +96,7 @@ expected<CompilerResult> Compiler::compile_anew(const CompileInput& input, const
   std::unique_ptr<FileLock> other_processes;
   if (disk_) {
     other_processes = disk_->lock(identity.key);
-    if (auto found = look_on_disk(identity)) return *std::move(found);
+    if (auto found = look_on_disk(identity, DiskCache::Look::again)) return *std::move(found);
   }
   std::shared_ptr<const Nvrtc> nvrtc;
   {

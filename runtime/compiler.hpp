@@ -65,7 +65,7 @@ class Compiler {
  private:
   expected<std::shared_ptr<const Nvrtc>> load();
   expected<CompilerResult> compile_anew(const CompileInput& input, const Identity& identity);
-  std::optional<CompilerResult> look_on_disk(const Identity& identity);
+  std::optional<CompilerResult> look_on_disk(const Identity& identity, DiskCache::Look look);
 
   int driver_version_;
   Log log_;

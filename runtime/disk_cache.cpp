@@ -132,7 +132,7 @@ std::string DiskCache::path(const CacheKey& key) const {
   return fmt::format("{}/{}/{}{}", directory_, hex.substr(0, 2), hex.substr(2), extension);
 }
 
-std::optional<CompiledKernel> DiskCache::load(const CacheKey& key, std::string_view record) {
+std::optional<CompiledKernel> DiskCache::load(const CacheKey& key, std::string_view record, Look look) {
   if (!usable()) return std::nullopt;
   const std::string file = path(key);
   const auto bytes = read_file(file, true);
@@ -147,6 +147,7 @@ std::optional<CompiledKernel> DiskCache::load(const CacheKey& key, std::string_v
   } else {
     return std::move(entry->kernel);
   }
+  if (look == Look::again) return std::nullopt;
   rejected_.fetch_add(1, std::memory_order_relaxed);
   log_.warning(fmt::format("{}: {}; the kernel is compiled anew", file, problem));
   return std::nullopt;

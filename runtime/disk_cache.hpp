@@ -44,8 +44,10 @@ class DiskCache {
   [[nodiscard]] std::uint64_t max_bytes() const { return max_bytes_; }
   [[nodiscard]] std::string path(const CacheKey& key) const;
 
-  /// The kernel stored under this key for this very record.
-  std::optional<CompiledKernel> load(const CacheKey& key, std::string_view record);
+  /// The kernel stored under this key for this very record. A damaged entry is counted and warned of, unless this is a
+  /// second look at what was already reported.
+  enum class Look { first, again };
+  std::optional<CompiledKernel> load(const CacheKey& key, std::string_view record, Look look = Look::first);
   /// Publishes an entry; replaces one that is there. Old entries go when the cache outgrows its cap.
   void store(const CacheKey& key, std::string_view record, std::string_view entry, const CompiledKernel& kernel);
   /// Held while a kernel is compiled, so that other processes wait for it rather than compile it, too.

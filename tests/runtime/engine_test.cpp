@@ -182,6 +182,31 @@ TEST(Engine, FindsAPreparedOperationAgain) {
   EXPECT_EQ(first.config(), second.config());
 }
 
+TEST(Engine, ADamagedEntryIsReplacedWithOneWarning) {
+  fresh_books();
+  const TemporaryDirectory cache;
+  Messages messages;
+  EngineOptions options = null_options();
+  options.cache_directory = cache.path().string();
+  options.disk_cache = true;
+  options.log = messages.callback();
+  ASSERT_TRUE(make(options).prepare(small_problem()));
+  int entries = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(cache.path())) {
+    if (entry.path().extension() != ".osdn") continue;
+    ++entries;
+    if (entries == 1) std::filesystem::resize_file(entry.path(), entry.file_size() / 2);
+  }
+  ASSERT_EQ(entries, 2);
+  for (const bool damaged : {true, false}) {  // the second time what replaced it is found
+    Engine engine = make(options);
+    ASSERT_TRUE(engine.prepare(small_problem()));
+    EXPECT_EQ(engine.cache_statistics().disk_hits, damaged ? 1U : 2U);
+    EXPECT_EQ(engine.cache_statistics().rejected, damaged ? 1U : 0U);
+    EXPECT_EQ(messages.warnings().size(), 1U) << messages.all();
+  }
+}
+
 TEST(Engine, PlansShareKernelsOfTheSameSource) {
   fresh_books();
   Engine engine = make();
