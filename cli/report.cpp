@@ -54,18 +54,23 @@ void print_json(const Json& json) {
   print(json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
+// A stream that takes nothing must not throw: main() finds out what stdout lost and ends with the right code, and what
+// stderr lost cannot be said anywhere.
 void print(std::string_view text) {
-  fmt::print("{}\n", text);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fputc('\n', stdout);
 }
 
 void note(std::string_view text) {
-  fmt::print(stderr, "{}{}", text, text.ends_with('\n') ? "" : "\n");
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  if (!text.ends_with('\n')) std::fputc('\n', stderr);
 }
 
 void progress(std::string_view text) {
   static const bool terminal = ::isatty(STDERR_FILENO) == 1;
   if (!terminal) return;
-  fmt::print(stderr, "\r\033[K{}", text);
+  std::fputs("\r\033[K", stderr);
+  std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
 }
 
