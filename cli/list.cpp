@@ -40,12 +40,13 @@ std::vector<std::string> example_problems() {
   return out;
 }
 
+/// `usual` is what a field is when nobody names it.
 template <class Object>
-Json describe_fields(std::span<const generator::Field<Object>> fields) {
+Json describe_fields(std::span<const generator::Field<Object>> fields, const Object& usual) {
   Json out = Json::array();
   for (const auto& row : fields) {
     if (row.axis) continue;
-    out.push_back({{"name", row.name}, {"default", row.print(Object{})}, {"allowed", row.allowed()}});
+    out.push_back({{"name", row.name}, {"default", row.print(usual)}, {"allowed", row.allowed()}});
   }
   return out;
 }
@@ -152,11 +153,13 @@ std::string text(const Json& all) {
 expected<int> list(const Options& options) {
   auto space = describe_configurations(options);
   if (!space) return space.error();
-  const Json all = {{"problem_fields", describe_fields(generator::problem_fields())},
+  auto usual = parse_config((*space)["default"].get<std::string>());
+  if (!usual) return usual.error();
+  const Json all = {{"problem_fields", describe_fields(generator::problem_fields(), Problem{})},
                     {"problems", example_problems()},
                     {"presets", describe_presets()},
                     {"shape", to_string(Shape{.b = 4, .t = 8192, .h = 32, .hv = 32})},
-                    {"config_fields", describe_fields(generator::config_fields())},
+                    {"config_fields", describe_fields(generator::config_fields(), *usual)},
                     {"configuration_space", *space},
                     {"architectures", architectures()}};
   if (options.json)
