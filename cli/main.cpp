@@ -68,7 +68,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help, --version
-    return app.exit(asked);
+    exit_code = app.exit(asked);
   } catch (const CLI::ParseError& error) {
     return usage_error(app, error, wants_json(argc, argv));
   }
