@@ -8,6 +8,7 @@
 
 #include "cli/emulator.hpp"
 #include "cli/report.hpp"
+#include "runtime/engine_state.hpp"
 #include "runtime/nvrtc.hpp"
 
 namespace osdn::cli {
@@ -19,10 +20,8 @@ Error invalid(std::string message) {
 
 expected<Target> describe(Engine engine) {
   const DeviceDescription device = engine.device();
-  auto architecture = generator::find_architecture(fmt::format("sm_{}", device.arch));
+  auto architecture = engine.state()->architecture();
   if (!architecture) return architecture.error();
-  architecture->shared_per_block = device.shared_per_block;
-  architecture->multiprocessors = device.multiprocessors;
 
   Target target;
   target.architecture = *architecture;
