@@ -12,6 +12,7 @@
 #include "generator/plan.hpp"
 #include "reference/whole_file.hpp"
 #include "runtime/compiler.hpp"
+#include "runtime/loaded_kernel.hpp"
 
 namespace osdn::cli {
 namespace {
@@ -25,23 +26,6 @@ struct Options {
   std::string directory;
   bool json = false;
 };
-
-KernelReport report_of(const generator::KernelPlan& kernel, const runtime::CompilerResult& result) {
-  KernelReport report;
-  report.name = kernel.entry;
-  report.phase = kernel.phase;
-  report.arch = result.kernel.arch;
-  report.source = runtime::name(result.origin);
-  report.compile_ms = result.kernel.compile_ms;
-  report.threads = kernel.threads;
-  report.registers = result.kernel.resources.registers;
-  report.spill_bytes = result.kernel.resources.spill_store_bytes + result.kernel.resources.spill_load_bytes;
-  report.stack_bytes = result.kernel.resources.stack_bytes;
-  report.static_shared_bytes = result.kernel.resources.static_shared_bytes;
-  report.dynamic_shared_bytes = kernel.dynamic_shared;
-  report.image_bytes = result.kernel.cubin.empty() ? result.kernel.ptx.size() : result.kernel.cubin.size();
-  return report;
-}
 
 /// Writes DIRECTORY/entry.arch.ptx and .cubin; returns what was written.
 expected<std::vector<std::string>> write_files(const std::string& directory, const std::string& entry,
@@ -77,7 +61,8 @@ expected<int> compile(const Options& options) {
       progress(fmt::format("compiling {} for {}", kernel.entry, arch));
       auto result = compiler.compile(runtime::compile_input(kernel, arch));
       if (!result) return result.error();
-      const KernelReport report = report_of(kernel, *result);
+      const std::string& image = result->kernel.cubin.empty() ? result->kernel.ptx : result->kernel.cubin;
+      const KernelReport report = runtime::kernel_report(kernel, *result, image.size());
       table.add(*problem, *config, {report});
       Json one = to_json(report);
       one["config"] = to_string(*config);

@@ -7,9 +7,8 @@
 #include <utility>
 
 namespace osdn::runtime {
-namespace {
 
-KernelReport report_of(const generator::KernelPlan& plan, const CompilerResult& compiled, std::size_t image_bytes) {
+KernelReport kernel_report(const generator::KernelPlan& plan, const CompilerResult& compiled, std::size_t image_bytes) {
   const CompiledKernel& kernel = compiled.kernel;
   KernelReport report;
   report.name = plan.entry;
@@ -27,8 +26,6 @@ KernelReport report_of(const generator::KernelPlan& plan, const CompilerResult& 
   return report;
 }
 
-}  // namespace
-
 expected<std::shared_ptr<const LoadedKernel>> LoadedKernel::load(std::shared_ptr<const DeviceContext> device,
                                                                  const generator::KernelPlan& plan,
                                                                  const CompilerResult& compiled) {
@@ -44,7 +41,7 @@ expected<std::shared_ptr<const LoadedKernel>> LoadedKernel::load(std::shared_ptr
   }
   if (auto done = loaded->load_module(image, plan.entry); !done) return std::move(done).error();
   if (auto done = loaded->allow_shared_memory(plan); !done) return std::move(done).error();
-  loaded->report_ = report_of(plan, compiled, image.size());
+  loaded->report_ = kernel_report(plan, compiled, image.size());
   return std::shared_ptr<const LoadedKernel>(std::move(loaded));
 }
 

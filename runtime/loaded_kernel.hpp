@@ -1,6 +1,7 @@
 // A kernel in a context, ready to be launched.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 #include "generator/plan.hpp"
@@ -9,6 +10,10 @@
 #include "runtime/device.hpp"
 
 namespace osdn::runtime {
+
+/// What a compiled kernel of a plan is and cost; `image_bytes` of it are, or would be, loaded.
+[[nodiscard]] KernelReport kernel_report(const generator::KernelPlan& plan, const CompilerResult& compiled,
+                                         std::size_t image_bytes);
 
 /// Unloads its module with its last owner.
 class LoadedKernel {
