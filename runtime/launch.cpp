@@ -56,7 +56,7 @@ ForwardParameters parameters(const generator::Plan& plan, const ForwardArguments
 
 expected<void> PreparedState::launch(const ForwardArguments& arguments, Stream stream) const {
   // An empty batch is as legal as an empty sequence; there is nothing to write for it.
-  if (arguments.shape.b == 0) return {};
+  if (arguments.shape.b == 0 && !arguments.shape.packed()) return {};
   if (auto good = runtime::check_on_sight(plan_, arguments); !good) return good;
   auto* const on = static_cast<cuda::Stream>(stream);
   if (validate_) {

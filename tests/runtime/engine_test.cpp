@@ -151,6 +151,11 @@ TEST(Engine, AnEmptyBatchLaunchesNothing) {
   a.shape.b = 0;
   operation.launch(a).value_or_throw();
   EXPECT_TRUE(books.launches.empty());
+
+  a.shape.n = 3;  // packed sequences are one batch entry: this is a wrong shape, not an empty one
+  const auto refused = operation.launch(a);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("shape field b was '0'"), std::string::npos) << refused.error().message;
 }
 
 TEST(Engine, AnEmptySequenceStillWritesItsStates) {
