@@ -99,16 +99,25 @@ TEST_F(Program, AFileSystemWithoutRoomLeavesNothing) {
   EXPECT_TRUE(empty);
 }
 
+/// Through a shell, for redirections: the test's own stdout is a file that can take everything.
+int exit_code_in_shell(const std::string& arguments, const std::string& code_file) {
+  const std::string command = std::string(OSDN_PROGRAM) + " " + arguments + "; echo $? > " + code_file;
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  std::ifstream file(code_file);
+  int code = -1;
+  file >> code;
+  return code;
+}
+
 TEST_F(Program, StdoutThatCannotTakeTheResultIsAnError) {
-  std::filesystem::create_directory(path("bin"));
-  // Through a shell: the test's own stdout is a file that can.
-  const std::string command =
-      std::string(OSDN_PROGRAM) + " list --json > /dev/full 2> " + path("err") + "; echo $? > " + path("code");
-  ASSERT_EQ(std::system(command.c_str()), 0);
-  std::ifstream code(path("code"));
-  int value = 0;
-  code >> value;
-  EXPECT_EQ(value, 3);
+  // The second is longer than any buffer, so that it fails before the end.
+  for (const char* verb : {"list --json", "list --configurations", "--help", "run --help"}) {
+    EXPECT_EQ(exit_code_in_shell(std::string(verb) + " > /dev/full 2> " + path("err"), path("code")), 3) << verb;
+  }
+}
+
+TEST_F(Program, StderrThatCannotTakeTheMessageChangesNothing) {
+  EXPECT_EQ(exit_code_in_shell("nonsense 2> /dev/full", path("code")), 2);
 }
 
 }  // namespace
