@@ -143,6 +143,12 @@ TEST_F(Program, WhatIsListedCanBeSaid) {
     EXPECT_EQ(numbers.exit_code, 0) << numbers.err;
   }
   const auto& space = all["configuration_space"];
+  std::string defaults;
+  for (const auto& field : all["config_fields"]) {
+    defaults +=
+        (defaults.empty() ? "" : ",") + field["name"].get<std::string>() + "=" + field["default"].get<std::string>();
+  }
+  EXPECT_EQ(defaults, space["default"]);
   const auto& legal = space["configurations"];
   ASSERT_EQ(legal.size(), space["legal"]);
   for (std::size_t i = 0; i < legal.size(); i += legal.size() / 12) {
