@@ -101,7 +101,7 @@ TEST_F(Program, AFileSystemWithoutRoomLeavesNothing) {
 
 /// Through a shell, for redirections: the test's own stdout is a file that can take everything.
 int exit_code_in_shell(const std::string& arguments, const std::string& code_file) {
-  const std::string command = std::string(OSDN_PROGRAM) + " " + arguments + "; echo $? > " + code_file;
+  const std::string command = "'" OSDN_PROGRAM "' " + arguments + "; echo $? > '" + code_file + "'";
   EXPECT_EQ(std::system(command.c_str()), 0);
   std::ifstream file(code_file);
   int code = -1;

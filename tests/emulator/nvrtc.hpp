@@ -1,26 +1,22 @@
-// A C++ source to PTX with whatever libnvrtc is found. Only for these tests.
+// A C++ source to PTX. Only for these tests.
 #pragma once
 
 #include <dlfcn.h>
 
-#include <cstdlib>
 #include <string>
-#include <vector>
+
+#include "runtime/nvrtc.hpp"
 
 namespace emulator::test {
 
 class Nvrtc {
  public:
+  /// The NVRTC that the project's own search takes, opened as the runtime opens it.
   Nvrtc() {
-    std::vector<std::string> names;
-    if (const char* chosen = std::getenv("OSDN_NVRTC_LIBRARY")) names.emplace_back(chosen);
-    for (const char* folder : {"", "/usr/local/cuda/lib64/"}) {
-      for (const char* soname : {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}) {
-        names.push_back(std::string(folder) + soname);
-      }
-    }
-    for (const std::string& name : names) {
-      if ((library_ = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) != nullptr) break;
+    const auto search = osdn::runtime::find_nvrtc(osdn::runtime::default_nvrtc_search({}), 0);
+    if (search.found.empty() || !search.found.front().problem.empty()) return;
+    if (const auto opened = osdn::runtime::open_nvrtc(search.found.front().path)) {
+      library_ = dlopen((*opened)->library.c_str(), RTLD_NOW | RTLD_LOCAL);
     }
   }
   [[nodiscard]] bool found() const { return library_ != nullptr; }

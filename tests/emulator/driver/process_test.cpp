@@ -32,7 +32,7 @@ Outcome probe(const std::string& variables, const std::string& question) {
   return run(
       "env -u OSDN_EMULATOR_ARCH -u OSDN_EMULATOR_DEVICES -u OSDN_EMULATOR_MEMORY -u OSDN_EMULATOR_SEED "
       "-u OSDN_EMULATOR_THREADS -u OSDN_EMULATOR_INSTRUCTION_LIMIT " +
-      variables + " " OSDN_DRIVER_PROBE " " + question);
+      variables + " '" OSDN_DRIVER_PROBE "' " + question);
 }
 
 TEST(ProcessTest, NothingWorksBeforeInit) {
@@ -108,7 +108,7 @@ TEST(ProcessTest, AnEndlessKernelMeetsTheInstructionLimit) {
 
 TEST(ProcessTest, PythonDrivesItThroughCtypes) {
   if (run("python3 -c 'import ctypes'").status != 0) GTEST_SKIP() << "no python3 with ctypes on this machine";
-  const Outcome outcome = run("python3 " OSDN_CTYPES_SCRIPT " " OSDN_EMULATOR_LIBRARY);
+  const Outcome outcome = run("python3 '" OSDN_CTYPES_SCRIPT "' '" OSDN_EMULATOR_LIBRARY "'");
   EXPECT_EQ(outcome.status, 0) << outcome.output;
   EXPECT_NE(outcome.output.find("ok"), std::string::npos) << outcome.output;
 }
