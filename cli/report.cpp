@@ -23,7 +23,6 @@ ExitCode exit_code_of(ErrorCode code) {
     case ErrorCode::io:
       return environment;
     case ErrorCode::compile_failed:
-    case ErrorCode::not_prepared:
     case ErrorCode::internal:
       break;
   }

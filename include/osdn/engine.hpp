@@ -119,9 +119,9 @@ class PreparedOperation {
   [[nodiscard]] std::size_t workspace_bytes(const Shape& shape) const;
 
   /// Enqueues the forward pass. Only launches: no lock, allocation, environment look-up or synchronisation; legal
-  /// during graph capture. A batch of b = 0 launches nothing. The Engine's context must be current on this thread, or
-  /// none: with another one the launch is refused. Errors: invalid_argument (sizes and pointers that are wrong on
-  /// sight), driver.
+  /// during graph capture. An unpacked batch of b = 0 launches nothing. The Engine's context must be current on this
+  /// thread, or none: with another one the launch is refused. Errors: invalid_argument (sizes and pointers that are
+  /// wrong on sight), driver.
   expected<void> launch(const ForwardArguments& arguments, Stream stream = nullptr) const;
 
   /// What it stands on; for the library's own rooms.

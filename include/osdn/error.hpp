@@ -19,7 +19,6 @@ enum class ErrorCode {
   out_of_memory,      ///< host or device memory is exhausted
   io,                 ///< a file could not be read or written
   corrupt,            ///< a file's content is not what its format allows
-  not_prepared,       ///< launched, or looked up during capture, before it was prepared
   internal,           ///< a defect of this library
 };
 
@@ -46,8 +45,6 @@ enum class ErrorCode {
       return "io";
     case ErrorCode::corrupt:
       return "corrupt";
-    case ErrorCode::not_prepared:
-      return "not_prepared";
     case ErrorCode::internal:
       return "internal";
   }
