@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <ostream>
 #include <string>
 
 #include "reference/random_case.hpp"
@@ -58,6 +59,10 @@ struct Work {
   const char* config;
 };
 
+void PrintTo(const Work& work, std::ostream* out) {
+  *out << work.problem << " | " << work.config;
+}
+
 class Instructions : public testing::TestWithParam<Work> {};
 
 TEST_P(Instructions, AsManyTensorProductsAsTheFormulasNeed) {
@@ -87,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Work{"osdn_forward:k=64,v=64", "chunk=64,warps=4"},
                     Work{"osdn_forward:type=fp16,k=32,v=96,apf=per_token", "chunk=32,warps=2,value_split=3"},
                     Work{"osdn_forward:type=fp32,k=48,v=32,apf=per_channel", "chunk=16,warps=1,preconditioner_warps=2"},
-                    Work{"osdn_forward:type=fp32,math=tf32x3,k=16,v=16,apf=constant", "chunk=128,warps=2"},
+                    Work{"osdn_forward:type=fp32,math=tf32x3,k=16,v=16,apf=constant", "chunk=64,warps=2"},
                     Work{"osdn_forward:k=32,v=16", "chunk=128,warps=2,preconditioner=serial"}));
 
 }  // namespace
