@@ -1,6 +1,8 @@
 // The Engine on the software device: a hand-written kernel goes the whole way, through a real NVRTC.
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -88,6 +90,53 @@ TEST(Emulated, AKernelGoesTheWholeWayAndComesFromDiskTheNextTime) {
     buffers.out.download(out.data()).value_or_throw();
     for (std::size_t i = 0; i < in.size(); ++i) ASSERT_EQ(out[i], 0.25F * in[i]) << i;  // 16^{-1/2}
   }
+}
+
+/// An entry of the emulator that the runtime itself has no use for.
+template <class... Arguments>
+void call(const char* name, Arguments... arguments) {
+  void* const library = ::dlopen(OSDN_EMULATOR_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  auto* const entry = reinterpret_cast<cuda::Result (*)(Arguments...)>(::dlsym(library, name));
+  ASSERT_NE(entry, nullptr) << name;
+  ASSERT_EQ(entry(arguments...), cuda::success) << name;
+}
+
+TEST(Emulated, ALaunchIsCapturedInAGraphAndReplayed) {
+  TemporaryDirectory home;
+  EngineOptions options = emulated(home / "cache");
+  options.validate = false;
+  Engine engine = Engine::create(options).value_or_throw();
+  const PreparedOperation operation = engine.state()->prepare_plan(plan_of(scaling, "scaling")).value_or_throw();
+  const Buffers buffers(engine, {1, 5, 1, 1, 0});
+  std::vector<float> in(buffers.rows * 16, 8.0F);
+  const std::vector<float> poison(in.size(), std::numeric_limits<float>::quiet_NaN());
+  buffers.out.upload(poison.data()).value_or_throw();
+
+  const ContextScope scope(engine.state()->device());
+  void* stream = nullptr;
+  void* graph = nullptr;
+  void* executable = nullptr;
+  call("cuStreamCreate", &stream, 1U);          // non-blocking
+  call("cuStreamBeginCapture_v2", stream, 0U);  // global: the mode that refuses most
+  const auto launched = operation.launch(buffers.arguments, stream);
+  EXPECT_TRUE(launched) << launched.error().message;  // what a capture does not allow would have broken it
+  call("cuStreamEndCapture", stream, &graph);
+  call("cuGraphInstantiateWithFlags", &executable, graph, 0ULL);
+  std::vector<float> out(in.size());
+  buffers.out.download(out.data()).value_or_throw();
+  for (const float x : out) ASSERT_TRUE(std::isnan(x)) << "it ran while it was captured";
+
+  for (const float value : {8.0F, -3.0F}) {  // the graph reads what is there when it runs
+    in.assign(in.size(), value);
+    buffers.values.upload(in.data()).value_or_throw();
+    call("cuGraphLaunch", executable, stream);
+    engine.synchronize(stream).value_or_throw();
+    buffers.out.download(out.data()).value_or_throw();
+    EXPECT_EQ(out, std::vector<float>(in.size(), 0.25F * value));
+  }
+  call("cuGraphExecDestroy", executable);
+  call("cuGraphDestroy", graph);
+  call("cuStreamDestroy_v2", stream);
 }
 
 TEST(Emulated, AFaultOfAKernelIsAnError) {
