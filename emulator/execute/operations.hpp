@@ -217,7 +217,6 @@ void local_address(Warp&, const Instruction&, std::uint32_t mask);
 void copy_commit(Warp&, const Instruction&, std::uint32_t mask);
 void copy_wait(Warp&, const Instruction&, std::uint32_t mask);
 void copy_wait_all(Warp&, const Instruction&, std::uint32_t mask);
-void address_check(Warp&, const Instruction&, std::uint32_t mask);
 Handler atomic(AtomicOp, ptx::Type);
 }  // namespace control
 

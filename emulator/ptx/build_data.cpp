@@ -130,15 +130,6 @@ void move_vector(Build& b, Type type) {
   b.handler(lanes().unpack(bytes, count));
 }
 
-Space space_of(std::string_view word) {
-  if (word == "global") return Space::global;
-  if (word == "const") return Space::constant;
-  if (word == "local") return Space::local;
-  if (word.starts_with("shared")) return Space::shared;
-  if (word.starts_with("param")) return Space::parameter;
-  return Space::generic;
-}
-
 std::int64_t window_of(Space space) {
   switch (space) {
     case Space::shared:
@@ -256,7 +247,7 @@ void convert_pair(Build& b) {
 void convert_space(Build& b) {
   b.expect_operands(2);
   const Type type = b.type();
-  const Space space = space_of(b.word("space"));
+  const Space space = space_named(b.word("space"));
   const int to = b.wide_destination(0, b.operand(0), type);
   if (to != size_of(type)) b.syntax("the destination does not have the instruction's type");
   if (!b.has("to")) {
@@ -288,7 +279,7 @@ void is_space(Build& b) {
   b.expect_operands(2);
   b.destination(0, b.operand(0), 0);
   b.source(1, b.operand(1), Type::u64);
-  b.in().mode = static_cast<std::uint8_t>(space_of(b.word("space")));
+  b.in().mode = static_cast<std::uint8_t>(space_named(b.word("space")));
   b.handler(control::is_space);
 }
 

@@ -4,15 +4,6 @@
 namespace emulator::ptx::build {
 namespace {
 
-Space space_of(std::string_view word) {
-  if (word == "global") return Space::global;
-  if (word == "const") return Space::constant;
-  if (word == "local") return Space::local;
-  if (word.starts_with("shared")) return Space::shared;
-  if (word.starts_with("param")) return Space::parameter;
-  return Space::generic;
-}
-
 const char* name_of(Space space) {
   switch (space) {
     case Space::generic:
@@ -52,7 +43,7 @@ struct Access {
 };
 
 Access access(Build& b, const Operand& data) {
-  Access result{b.type(), space_of(b.word("space")), 1};
+  Access result{b.type(), space_named(b.word("space")), 1};
   if (b.has("vec")) result.count = static_cast<std::size_t>(b.word("vec")[1] - '0');
   const std::size_t elements = data.kind == Operand::Kind::vector ? data.elements.size() : 1;
   if (elements != result.count) b.syntax("a vector with a wrong number of elements");
@@ -138,7 +129,7 @@ void atomic_access(Build& b, bool result) {
   }
   const std::size_t first = result ? 1 : 0;
   b.expect_operands(first + (op == AtomicOp::cas ? 3 : 2), first + (op == AtomicOp::cas ? 4 : 3));
-  Access what{type, space_of(b.word("space")), 1};
+  Access what{type, space_named(b.word("space")), 1};
   const Type word = word_of(size_of(type));
   if (result && !b.is_sink(b.operand(0))) {
     b.destination(0, b.operand(0), size_of(type));

@@ -20,4 +20,13 @@ std::optional<Type> type_named(std::string_view word) {
   return std::nullopt;
 }
 
+Space space_named(std::string_view word) {
+  if (word == "global") return Space::global;
+  if (word == "const") return Space::constant;
+  if (word == "local") return Space::local;
+  if (word.starts_with("shared")) return Space::shared;
+  if (word.starts_with("param")) return Space::parameter;
+  return Space::generic;
+}
+
 }  // namespace emulator::ptx

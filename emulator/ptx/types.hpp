@@ -85,4 +85,7 @@ std::optional<Type> type_named(std::string_view word);
 /// State spaces (PTX ISA 5.1). `generic` stands for an access without a space.
 enum class Space : std::uint8_t { generic, global, shared, local, constant, parameter };
 
+/// "shared::cta" → Space::shared; generic when the word names no space.
+Space space_named(std::string_view word);
+
 }  // namespace emulator::ptx

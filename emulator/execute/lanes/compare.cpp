@@ -21,9 +21,6 @@ template <class T>
 T number(T a) {
   return a;
 }
-template <class T>
-constexpr bool kFloating = std::is_floating_point_v<T>;
-
 template <Comparison kOp, class T>
 bool holds(T a, T b) {
   switch (kOp) {
