@@ -250,6 +250,17 @@ TEST(Engine, ManyThreadsPrepareAndLaunchWhatIsCompiledOnce) {
   EXPECT_EQ(books.modules.size(), 2U);
 }
 
+TEST(Engine, APlansKernelsAreCompiledAtTheSameTime) {
+  fresh_books();
+  EngineOptions options = null_options();
+  options.compile_threads = 2;
+  Engine engine = make(options);
+  const ScopedVariable both("FAKE_NVRTC_MEET", "2");
+  const auto operation = engine.prepare(small_problem());
+  ASSERT_TRUE(operation) << operation.error().message;
+  EXPECT_EQ(operation->kernels().size(), 2U);
+}
+
 TEST(Engine, AFailedCompilationIsToldAndTriedAgain) {
   Books& books = fresh_books();
   Engine engine = make();

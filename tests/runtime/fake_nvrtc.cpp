@@ -1,12 +1,14 @@
 // An NVRTC of any version that compiles anything at once. It makes searching, racing and failing cheap to test.
 // FAKE_NVRTC_COUNT names a file that gets one byte for every compilation, in whatever process; FAKE_NVRTC_DELAY_MS
-// makes compilations last.
+// makes compilations last; with FAKE_NVRTC_MEET, one fails unless as many of this process are under way together.
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -24,6 +26,21 @@ struct ProgramTag {
 }  // namespace osdn::runtime::nvrtc
 
 using namespace osdn::runtime::nvrtc;
+
+namespace {
+
+/// Waits for the others, but not forever.
+bool meet(int expected) {
+  static std::mutex mutex;
+  static std::condition_variable came;
+  static int arrived = 0;
+  std::unique_lock lock(mutex);
+  ++arrived;
+  came.notify_all();
+  return came.wait_for(lock, std::chrono::seconds(20), [&] { return arrived >= expected; });
+}
+
+}  // namespace
 
 EXPORT Result nvrtcVersion(int* major, int* minor) {
   *major = FAKE_NVRTC_VERSION / 1000;
@@ -61,6 +78,10 @@ EXPORT Result nvrtcCompileProgram(Program program, int, const char* const*) {
   }
   if (const char* delay = std::getenv("FAKE_NVRTC_DELAY_MS")) {
     std::this_thread::sleep_for(std::chrono::milliseconds(std::atoi(delay)));
+  }
+  if (const char* count = std::getenv("FAKE_NVRTC_MEET"); count != nullptr && !meet(std::atoi(count))) {
+    program->log = "the others did not come";
+    return error_compilation;
   }
   if (program->source.find("#error") != std::string::npos) {
     program->log = "kernel.cu(1): error: #error directive";
