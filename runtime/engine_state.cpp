@@ -75,7 +75,14 @@ expected<PreparedOperation> EngineState::prepare_plan(generator::Plan plan) {
   PreparedState::Kernels kernels;
   std::vector<KernelReport> reports;
   for (Kernels::Answer& answer : answers) {
-    if (!answer.result) return std::move(answer.result).error();
+    if (!answer.result) {
+      Error error = std::move(answer.result).error();
+      if (error.code == ErrorCode::compile_failed) {
+        error.context = fmt::format("problem: {}\nconfiguration: {}\n{}", to_string(plan.problem),
+                                    to_string(plan.config), error.context);
+      }
+      return error;
+    }
     reports.push_back((*answer.result)->report());
     if (!answer.made) {
       reports.back().source = runtime::name(runtime::Origin::memory);

@@ -276,6 +276,8 @@ TEST(Engine, AFailedCompilationIsToldAndTriedAgain) {
     EXPECT_NE(failed.error().context.find("#error directive"), std::string::npos);
     EXPECT_NE(failed.error().context.find("    2 | second line"), std::string::npos);
     EXPECT_NE(failed.error().context.find("--gpu-architecture=sm_80"), std::string::npos);
+    EXPECT_NE(failed.error().context.find("problem: " + to_string(plan.problem) + "\n"), std::string::npos);
+    EXPECT_NE(failed.error().context.find("configuration: " + to_string(plan.config) + "\n"), std::string::npos);
   }
   EXPECT_EQ(books.modules.size(), 2U);
 }
