@@ -145,8 +145,10 @@ TEST_F(Program, WhatIsListedCanBeSaid) {
   const auto& space = all["configuration_space"];
   std::string defaults;
   for (const auto& field : all["config_fields"]) {
-    defaults +=
-        (defaults.empty() ? "" : ",") + field["name"].get<std::string>() + "=" + field["default"].get<std::string>();
+    defaults += std::string(defaults.empty() ? "" : ",")
+                    .append(field["name"].get<std::string>())
+                    .append("=")
+                    .append(field["default"].get<std::string>());
   }
   EXPECT_EQ(defaults, space["default"]);
   const auto& legal = space["configurations"];
