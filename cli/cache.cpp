@@ -28,7 +28,7 @@ expected<runtime::DiskCache*> open(std::optional<runtime::DiskCache>& cache, con
   how.log = runtime::Log([](LogLevel, std::string_view) {});  // what keeps it from being used is the result here
   cache.emplace(how);
   if (cache->usable()) return &*cache;
-  return Error{ErrorCode::io, fmt::format("the cache {} is not used: {}", cache->directory(), cache->refusal()), {}};
+  return Error{ErrorCode::io, "the compile cache is not used: " + cache->refusal(), {}};
 }
 
 std::string date(std::int64_t seconds) {

@@ -7,6 +7,7 @@
 #include <new>
 #include <string_view>
 
+#include "cli/interruption.hpp"
 #include "cli/report.hpp"
 #include "cli/verbs.hpp"
 
@@ -52,6 +53,19 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error, bool json) {
       json);
 }
 
+/// An option without its value takes the next option for it: `--arch --json`.
+void refuse_options_as_values(CLI::App& app) {
+  const CLI::Validator is_value(
+      [](const std::string& text) {
+        return text.starts_with("--") ? fmt::format("its value is missing before {}", text) : std::string();
+      },
+      "");
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_max() > 0) option->check(is_value);
+  }
+  for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) refuse_options_as_values(*verb);
+}
+
 int run(int argc, char** argv) {
   CLI::App app("osdn: kernels for Online Scaled DeltaNet, generated, compiled, run and checked", "osdn");
   app.footer(footer);
@@ -65,6 +79,7 @@ int run(int argc, char** argv) {
   add_run(app, exit_code);
   add_verify(app, exit_code);
   add_cache(app, exit_code);
+  refuse_options_as_values(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help, --version
@@ -86,6 +101,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the size limit is an error of write(), not the end of the process
   using namespace osdn;
+  cli::watch_interruptions();
   const bool json = cli::wants_json(argc, argv);
   try {
     return cli::run(argc, argv);

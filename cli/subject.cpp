@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <set>
 #include <vector>
 
 #include "cli/report.hpp"
@@ -133,6 +134,7 @@ expected<void> parse_numbers(const std::string& text, reference::Numbers& number
                           {"apf_anchor", &numbers.anchor},
                           {"log_gamma", &numbers.log_gamma},
                           {"scale", &scale}};
+  std::set<std::string_view> seen;
   std::string_view rest = text;
   while (!rest.empty()) {
     const std::string_view item = rest.substr(0, rest.find(','));
@@ -150,6 +152,9 @@ expected<void> parse_numbers(const std::string& text, reference::Numbers& number
     const char* end = item.data() + item.size();
     const char* begin = std::min(item.data() + equals + 1, end);
     const auto [stop, error] = std::from_chars(begin, end, *found->value);
+    if (!seen.insert(name).second) {
+      return Error{ErrorCode::invalid_argument, fmt::format("--numbers has {} twice; allowed: once", name), {}};
+    }
     if (error != std::errc() || stop != end) {
       return generator::bad_value("number", name, std::string_view(begin, static_cast<std::size_t>(end - begin)),
                                   "a number such as 0.003 or 1e-06");

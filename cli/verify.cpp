@@ -220,13 +220,16 @@ expected<int> verify(const Options& options) {
 void add_verify(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("verify", "Run cases and judge them against float64");
-  verb->add_option("--input", options->inputs, "case files; their answers, or the reference's where they have none");
+  CLI::Option* input = verb->add_option("--input", options->inputs,
+                                        "case files; their answers, or the reference's where they have none");
   add_subject_options(*verb, options->subject);
-  verb->add_option("--shape", options->shape, "sizes of a random case of --problem: b=1,t=100,h=2,hv=4[,n=3]");
+  verb->add_option("--shape", options->shape, "sizes of a random case of --problem: b=1,t=100,h=2,hv=4[,n=3]")
+      ->excludes(input);
   verb->add_option("--numbers", options->numbers,
-                   "its numbers: eta=1,d_min=0.5,d_max=2,norm_eps=…,apf_anchor=…,log_gamma=…,scale=…");
-  verb->add_option("--seed", options->seed, "its seed");
-  verb->add_option("--keys", options->keys, "its keys: unit, scaled, nearly_equal or zero");
+                   "its numbers: eta=1,d_min=0.5,d_max=2,norm_eps=…,apf_anchor=…,log_gamma=…,scale=…")
+      ->excludes(input);
+  verb->add_option("--seed", options->seed, "its seed")->excludes(input);
+  verb->add_option("--keys", options->keys, "its keys: unit, scaled, nearly_equal or zero")->excludes(input);
   add_target_options(*verb, options->target);
   verb->add_flag("--json", options->json, "print one JSON object");
   verb->callback([options, &exit_code] {

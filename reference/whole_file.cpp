@@ -9,12 +9,31 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <set>
 
 namespace osdn::reference {
 namespace {
 
 Error io_error(const std::string& path, std::string_view what, int number) {
   return {ErrorCode::io, fmt::format("{}: {}: {}", path, what, std::strerror(number)), {}};
+}
+
+std::string folder_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+/// The temporary files that exist now.
+struct Unfinished {
+  std::mutex mutex;
+  std::set<std::string> names;
+};
+
+Unfinished& unfinished() {
+  static auto& all = *new Unfinished;  // never destroyed: an interruption may come while the process ends
+  return all;
 }
 
 /// A file under a temporary name that disappears unless it is published.
@@ -25,16 +44,23 @@ class TemporaryFile {
   TemporaryFile& operator=(const TemporaryFile&) = delete;
   ~TemporaryFile() {
     if (fd_ >= 0) ::close(fd_);
-    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+    if (temporary_.empty()) return;
+    ::unlink(temporary_.c_str());
+    forget();
   }
 
   expected<void> create(const std::string& path) {
     static std::atomic<unsigned> counter{0};
     path_ = path;
-    const std::string name = fmt::format("{}.{}-{}.tmp", path, ::getpid(), counter++);
-    fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    const std::lock_guard lock(unfinished().mutex);
+    std::string name;
+    do {  // a killed process may have left a name, and process numbers come again
+      name = fmt::format("{}/.osdn-{}-{}.tmp", folder_of(path), ::getpid(), counter++);
+      fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    } while (fd_ < 0 && errno == EEXIST);
     if (fd_ < 0) return io_error(path, "cannot create the output", errno);
     temporary_ = name;
+    unfinished().names.insert(name);
     return {};
   }
 
@@ -55,21 +81,21 @@ class TemporaryFile {
     fd_ = -1;
     if (::close(fd) != 0) return io_error(path_, "cannot write the output", errno);
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) return io_error(path_, "cannot name the output", errno);
+    forget();
     temporary_.clear();
     return {};
   }
 
  private:
+  void forget() const {
+    const std::lock_guard lock(unfinished().mutex);
+    unfinished().names.erase(temporary_);
+  }
+
   int fd_ = -1;
   std::string path_;
   std::string temporary_;
 };
-
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 /// The file that a symbolic link stands for: renaming over the link would replace the link.
 expected<std::string> target_of(const std::string& path) {
@@ -113,6 +139,11 @@ expected<void> write_whole_file(const std::string& path, const std::vector<std::
 
 expected<void> write_whole_file(const std::string& path, const std::string& text) {
   return write_whole_file(path, {std::as_bytes(std::span(text))});
+}
+
+void abandon_unfinished_files() {
+  unfinished().mutex.lock();  // for good: none begins any more
+  for (const std::string& name : unfinished().names) ::unlink(name.c_str());
 }
 
 }  // namespace osdn::reference

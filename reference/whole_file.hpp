@@ -19,4 +19,8 @@ expected<void> check_writable(const std::string& path);
 expected<void> write_whole_file(const std::string& path, const std::vector<std::span<const std::byte>>& parts);
 expected<void> write_whole_file(const std::string& path, const std::string& text);
 
+/// Removes what is being written and lets nothing more be: a thread that begins to write never returns. The last act of
+/// a process that is interrupted.
+void abandon_unfinished_files();
+
 }  // namespace osdn::reference

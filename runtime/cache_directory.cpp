@@ -41,7 +41,8 @@ bool foreign(const struct stat& found) {
 std::string cache_directory(std::string_view option) {
   if (!option.empty()) return std::string(option);
   if (const std::string own = variable("OSDN_CACHE_DIR"); !own.empty()) return own;
-  if (const std::string xdg = variable("XDG_CACHE_HOME"); !xdg.empty()) return xdg + "/osdn";
+  // XDG's specification: a relative path is to be ignored.
+  if (const std::string xdg = variable("XDG_CACHE_HOME"); xdg.starts_with('/')) return xdg + "/osdn";
   if (const std::string home = variable("HOME"); !home.empty()) return home + "/.cache/osdn";
   return {};
 }

@@ -49,10 +49,8 @@ std::optional<std::string> read_file(const std::string& path, bool touch) {
   if (!file.open()) return std::nullopt;
   struct stat found {};
   if (::fstat(file.get(), &found) != 0) return std::nullopt;
-  if (!S_ISREG(found.st_mode) || static_cast<std::uint64_t>(found.st_size) > largest_entry) {
-    errno = EFBIG;
-    return std::nullopt;
-  }
+  errno = S_ISDIR(found.st_mode) ? EISDIR : !S_ISREG(found.st_mode) ? EINVAL : EFBIG;
+  if (!S_ISREG(found.st_mode) || static_cast<std::uint64_t>(found.st_size) > largest_entry) return std::nullopt;
   std::string bytes(static_cast<std::size_t>(found.st_size), '\0');
   std::size_t done = 0;
   while (done < bytes.size()) {
@@ -78,6 +76,14 @@ int write_all(const File& file, std::string_view bytes) {
   return ::fsync(file.get()) == 0 ? 0 : errno;
 }
 
+/// Renames over what is there, an empty directory too; 0, or the errno of what failed.
+int publish(const std::string& temporary, const std::string& target) {
+  if (std::rename(temporary.c_str(), target.c_str()) == 0) return 0;
+  if (errno != EISDIR) return errno;
+  if (::rmdir(target.c_str()) == 0 && std::rename(temporary.c_str(), target.c_str()) == 0) return 0;
+  return errno;
+}
+
 std::uint64_t cap(std::uint64_t option, const Log& log) {
   if (option != 0) return option;
   const char* text = std::getenv("OSDN_CACHE_MAX_BYTES");
@@ -95,7 +101,7 @@ bool hexadecimal(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-/// Calls `visit(path, shard, name, status)` for every file of the two-level tree.
+/// Calls `visit(path, shard, name, status)` for everything in the two-level tree, whatever it is.
 template <class Visit>
 void each_file(const std::string& directory, Visit visit) {
   std::error_code failed;
@@ -105,7 +111,7 @@ void each_file(const std::string& directory, Visit visit) {
     std::error_code unreadable;
     for (fs::directory_iterator at(shard->path(), unreadable); !unreadable && at != end; at.increment(unreadable)) {
       struct stat found {};
-      if (::lstat(at->path().c_str(), &found) != 0 || !S_ISREG(found.st_mode)) continue;
+      if (::lstat(at->path().c_str(), &found) != 0) continue;
       visit(at->path().string(), first, at->path().filename().string(), found);
     }
   }
@@ -149,7 +155,11 @@ std::optional<CompiledKernel> DiskCache::load(const CacheKey& key, std::string_v
   }
   if (look == Look::again) return std::nullopt;
   rejected_.fetch_add(1, std::memory_order_relaxed);
-  log_.warning(fmt::format("{}: {}; the kernel is compiled anew", file, problem));
+  // One is enough to say that the cache is damaged.
+  if (!damage_warned_.test_and_set()) {
+    log_.warning(fmt::format("{}: {}; the kernel is compiled anew (osdn cache verify lists all that is damaged)", file,
+                             problem));
+  }
   return std::nullopt;
 }
 
@@ -166,7 +176,7 @@ void DiskCache::store(const CacheKey& key, std::string_view record, std::string_
   const std::string bytes = encode_entry(record, entry, kernel);
   int error = write_all(file, bytes);
   if (file.close() != 0 && error == 0) error = errno;
-  if (error == 0 && std::rename(temporary.c_str(), target.c_str()) != 0) error = errno;
+  if (error == 0) error = publish(temporary, target);
   if (error != 0) {
     ::unlink(temporary.c_str());
     return write_failed(target, error);
@@ -238,8 +248,9 @@ expected<DiskCache::Cleared> DiskCache::clear() {
   each_file(directory_,
             [&](const std::string& file, const std::string&, const std::string& name, const struct stat& s) {
               if (!is_entry(name) && !name.starts_with("new-") && !name.ends_with(".lock")) return;
-              if (::unlink(file.c_str()) != 0) {
-                failure = fmt::format("{}: {}", file, std::strerror(errno));
+              std::error_code failed;
+              if (!fs::remove(file, failed)) {
+                failure = fmt::format("{}: {}", file, failed.message());
                 return;
               }
               cleared.files += 1;

@@ -84,6 +84,7 @@ class DiskCache {
   std::atomic<std::uint64_t> write_failures_{0};
   std::atomic<std::uint64_t> untrimmed_bytes_;  ///< written since the last trim
   std::atomic_flag write_warned_ = ATOMIC_FLAG_INIT;
+  std::atomic_flag damage_warned_ = ATOMIC_FLAG_INIT;
 };
 
 }  // namespace osdn::runtime

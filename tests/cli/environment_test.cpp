@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <csignal>
 #include <fstream>
 
 #include "program.hpp"
@@ -97,6 +99,21 @@ TEST_F(Program, AFileSystemWithoutRoomLeavesNothing) {
   EXPECT_EQ(ran.exit_code, 3);
   EXPECT_NE(ran.err.find("No space left"), std::string::npos) << ran.err;
   EXPECT_TRUE(empty);
+}
+
+TEST_F(Program, AnInterruptionEndsItAtAnyTimeAndLeavesNothingHalfDone) {
+  // While NVRTC's front end works, too, which would end the process with exit code 4.
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    for (const int delay : {30, 60, 90, 150, 400}) {
+      std::filesystem::create_directory(path("out"));
+      const int code = interrupted_osdn({"run", "--input", golden("osdn_paper"), "--output", path("out/o")},
+                                        path("cache"), signal, std::chrono::milliseconds(delay));
+      EXPECT_TRUE(code == 128 + signal || code == 0) << code << " after " << delay << " ms";
+      EXPECT_EQ(std::filesystem::is_empty(path("out")), code != 0);
+      std::filesystem::remove_all(path("out"));
+      std::filesystem::remove_all(path("cache"));
+    }
+  }
 }
 
 /// Through a shell, for redirections: the test's own stdout is a file that can take everything.

@@ -5,8 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <thread>
 
 namespace osdn::test {
 namespace {
@@ -79,6 +81,18 @@ Ran osdn(const std::vector<std::string>& arguments, const Environment& environme
   ran.err = read_all(folder + "/err");
   fs::remove_all(folder);
   return ran;
+}
+
+int interrupted_osdn(const std::vector<std::string>& arguments, const std::string& cache, int signal,
+                     std::chrono::milliseconds delay) {
+  const Environment environment = {{"OSDN_CACHE_DIR", cache}};
+  const pid_t child = ::fork();
+  if (child == 0) become(arguments, environment, {}, "/dev/null", "/dev/null");
+  std::this_thread::sleep_for(delay);
+  ::kill(child, signal);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 std::string golden(const std::string& name) {

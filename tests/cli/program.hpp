@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -27,6 +28,10 @@ using Environment = std::map<std::string, std::string>;
 /// Runs `osdn arguments…` with these variables changed; `file_limit`: no file may grow beyond (a full disk).
 Ran osdn(const std::vector<std::string>& arguments, const Environment& environment = {},
          std::optional<std::uint64_t> file_limit = {});
+
+/// Begins `osdn arguments…` with this cache and sends `signal` after `delay`; 128 + signal when one ended it.
+int interrupted_osdn(const std::vector<std::string>& arguments, const std::string& cache, int signal,
+                     std::chrono::milliseconds delay);
 
 /// tests/data/golden/NAME.safetensors
 [[nodiscard]] std::string golden(const std::string& name);

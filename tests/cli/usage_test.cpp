@@ -111,6 +111,12 @@ INSTANTIATE_TEST_SUITE_P(
         Misuse{"device", {"verify", "--preset", "paper", "--device", "tpu"}, "--device"},
         Misuse{"reference_chunk", {"verify", "--preset", "paper", "--device", "reference", "--chunk", "16"}, "--chunk"},
         Misuse{"reference_stats", {"verify", "--preset", "paper", "--device", "reference", "--stats"}, "--stats"},
+        Misuse{"shape_of_a_file", {"verify", "--input", "x", "--shape", "t=1"}, "--input excludes --shape"},
+        Misuse{"seed_of_a_file", {"verify", "--seed", "1", "--input", "x"}, "--input excludes --seed"},
+        Misuse{"numbers_twice", {"verify", "--preset", "paper", "--numbers", "eta=1,eta=2"}, "eta twice"},
+        Misuse{"option_for_a_value",
+               {"compile", "--preset", "paper", "--arch", "--chunk", "16"},
+               "--arch: its value is missing"},
         Misuse{"cache_key", {"cache", "show", "none-begins-so"}, "none-begins-so"}),
     [](const auto& test) { return std::string(test.param.name); });
 

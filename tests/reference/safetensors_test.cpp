@@ -225,6 +225,23 @@ TEST_F(SafetensorsFile, ALinkIsWrittenThrough) {
   EXPECT_EQ(Reader::open(path("target"))->header().metadata.at("version"), "new");
 }
 
+TEST_F(SafetensorsFile, ANameAsLongAsCanBeIsWritten) {
+  const std::string longest(255, 'n');
+  ASSERT_TRUE(write(path(longest), {}, {}));
+  EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(SafetensorsFile, WhatAKilledProcessLeftIsNotInTheWay) {
+  for (int i = 0; i < 200; ++i) {
+    std::string name = path(".osdn-");
+    name.append(std::to_string(::getpid())).append("-").append(std::to_string(i)).append(".tmp");
+    std::ofstream(name) << "half";
+  }
+  ASSERT_TRUE(write(path("x"), {{"version", "new"}}, {}));
+  EXPECT_EQ(Reader::open(path("x"))->header().metadata.at("version"), "new");
+  EXPECT_EQ(files(), 201U);
+}
+
 TEST_F(SafetensorsFile, AWrongTensorIsNotWritten) {
   Tensor wrong = floats({1, 2});
   wrong.shape = {3};
