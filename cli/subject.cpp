@@ -134,6 +134,7 @@ expected<void> parse_numbers(const std::string& text, reference::Numbers& number
                           {"apf_anchor", &numbers.anchor},
                           {"log_gamma", &numbers.log_gamma},
                           {"scale", &scale}};
+  if (text.ends_with(',')) return generator::bad_value("option", "--numbers", text, "no comma behind the last number");
   std::set<std::string_view> seen;
   std::string_view rest = text;
   while (!rest.empty()) {

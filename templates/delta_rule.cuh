@@ -5,7 +5,8 @@
 //
 // Everything that involves the state is transposed: a warp owns 16 value columns and all key features of hᵀ in
 // registers, and each accumulator, rounded, is the A operand of the next product. With an in-kernel L2 norm the factors
-// r of q and k are applied to accumulators: K, Q and W stay as stored, L_ij gains r_i r_j, and U_j becomes r_j U_j.
+// r of q and k are applied to accumulators: K and Q stay as stored and the rows of L gain r_i. Write keys are formed
+// from the normed key; where W is K itself, r_j goes to the columns of L and to U_j instead.
 #pragma once
 
 #include "delta_rule_chunk.cuh"

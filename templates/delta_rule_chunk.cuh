@@ -175,6 +175,8 @@ struct DeltaRuleChunk {
   }
 
   float key_factor(int row) const { return Traits::qk_l2norm ? key_scale[row] : 1.0F; }
+  /// What W still lacks of the normed key: write keys that are formed here have it, DeltaNet's are K as stored.
+  float write_factor(int row) const { return preconditioned ? 1.0F : key_factor(row); }
   float erase_factor(int row) const { return Family::erase_coefficient(beta[row]) * key_factor(row); }
   float query_factor(int row) const { return Traits::qk_l2norm ? query_scale[row] : 1.0F; }
 
@@ -186,12 +188,9 @@ struct DeltaRuleChunk {
         float d = p.d_chunks[number * K + c];
 #pragma unroll 4
         for (int i = 0; i < C; ++i) {
-          const float key = Type::to_float(k[i * k_stride + c]);
+          const float key = Type::to_float(k[i * k_stride + c]) * key_factor(i);
           w[i * k_stride + c] = Type::from_float(i < rows ? d * key : 0.0F);
-          if (i < rows) {
-            const float normed = key * key_factor(i);
-            d = advance<Traits>(d, gamma_of(i, c), gain[i], normed * normed, p);
-          }
+          if (i < rows) d = advance<Traits>(d, gamma_of(i, c), gain[i], key * key, p);
         }
       }
       __syncthreads();
@@ -225,7 +224,7 @@ struct DeltaRuleChunk {
           qw[(a + row) * p_stride + b + column] =
               Type::from_float(b + column <= a + row ? x * decay.between(a + row, b + column) : 0.0F);
         } else {
-          const float factor = erase_factor(a + row) * key_factor(b + column) * decay.between(a + row, b + column);
+          const float factor = erase_factor(a + row) * write_factor(b + column) * decay.between(a + row, b + column);
           t[(a + row) * t_stride + b + column] = b + column < a + row ? x * factor : 0.0F;
         }
       });
@@ -286,7 +285,7 @@ struct DeltaRuleChunk {
     }
     __syncwarp();  // all lanes have read V: its buffer takes O
 
-    A u[blocks];                             // Uᵀ = Xᵀ Tᵀ, times the key's factor: it only ever meets W
+    A u[blocks];                             // Uᵀ = Xᵀ Tᵀ, times what W lacks: it only ever meets W
     A decayed[Family::decays ? blocks : 1];  // the same, as the exit state sees it
     A u_remainder[u_has_remainder ? blocks : 1];
 #pragma unroll
@@ -297,7 +296,7 @@ struct DeltaRuleChunk {
         if constexpr (has_remainder) Product::multiply_add(sum, x[j], inverses(i, j + blocks));
         Product::multiply_add(sum, x[j], inverses(i, j));
       }
-      for_each_element(sum, [&](int, int token, float& y) { y *= key_factor(16 * i + lane_column() + token); });
+      for_each_element(sum, [&](int, int token, float& y) { y *= write_factor(16 * i + lane_column() + token); });
       u[i] = Product::round(sum);
       if constexpr (u_has_remainder) u_remainder[i] = Product::remainder(sum, u[i]);
       if constexpr (Family::decays) {

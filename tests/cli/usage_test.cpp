@@ -114,6 +114,7 @@ INSTANTIATE_TEST_SUITE_P(
         Misuse{"shape_of_a_file", {"verify", "--input", "x", "--shape", "t=1"}, "--input excludes --shape"},
         Misuse{"seed_of_a_file", {"verify", "--seed", "1", "--input", "x"}, "--input excludes --seed"},
         Misuse{"numbers_twice", {"verify", "--preset", "paper", "--numbers", "eta=1,eta=2"}, "eta twice"},
+        Misuse{"numbers_comma", {"verify", "--preset", "paper", "--numbers", "eta=1,"}, "comma"},
         Misuse{"option_for_a_value",
                {"compile", "--preset", "paper", "--arch", "--chunk", "16"},
                "--arch: its value is missing"},
