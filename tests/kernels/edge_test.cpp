@@ -39,6 +39,9 @@ class Edge : public testing::TestWithParam<EdgeCase> {
   }
 };
 
+/// What only a preconditioner has.
+class Clip : public Edge {};
+
 // Fraction of values that lie on a bound.
 double on_bounds(const std::vector<double>& d, const Numbers& numbers) {
   const auto count = std::count_if(d.begin(), d.end(), [&](double x) {
@@ -47,9 +50,8 @@ double on_bounds(const std::vector<double>& d, const Numbers& numbers) {
   return static_cast<double>(count) / static_cast<double>(d.size());
 }
 
-TEST_P(Edge, ClipBindingAndNot) {
+TEST_P(Clip, BindingAndNot) {
   const PreparedOperation op = operation();
-  if (op.problem().precondition == Precondition::none) GTEST_SKIP() << "DeltaNet has no clip";
   Numbers binding;
   binding.eta = 0.5;
   binding.d_min = 0.98;
@@ -72,9 +74,8 @@ TEST_P(Edge, ClipBindingAndNot) {
 }
 
 // A clip that binds now and then inside one block of tokens, at a step small enough for the gates to be iterated.
-TEST_P(Edge, ClipGrazed) {
+TEST_P(Clip, Grazed) {
   const PreparedOperation op = operation();
-  if (op.problem().precondition == Precondition::none) GTEST_SKIP() << "DeltaNet has no clip";
   Numbers numbers;
   numbers.eta = 0.02;
   numbers.d_min = 0.99;
@@ -164,17 +165,19 @@ TEST_P(Edge, SameBitsWhateverTheOrderOfExecution) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Kernels, Edge,
-    testing::Values(EdgeCase{"osdn_forward:k=64,v=64,precondition=none", "chunk=64,warps=4"},
-                    EdgeCase{"osdn_forward:k=32,v=32,norm=one", "chunk=128,warps=2"},
-                    EdgeCase{"osdn_forward:k=64,v=48", "chunk=32,warps=2,stages=2,preconditioner_warps=2"},
-                    EdgeCase{"osdn_forward:type=fp16,k=32,v=32,apf=per_token,norm=add,qk_l2norm=1,beta_type=element",
-                             "chunk=16,warps=2,preconditioner_warps=4"},
-                    EdgeCase{"osdn_forward:type=fp32,k=48,v=16,apf=per_channel,norm=one,beta_aware=0",
-                             "chunk=64,warps=1,preconditioner_warps=1,inverse=substitution"},
-                    EdgeCase{"osdn_forward:type=fp32,math=tf32x3,k=32,v=64,apf=per_head",
-                             "chunk=32,warps=4,preconditioner=serial"}));
+constexpr EdgeCase plain_case{"osdn_forward:k=64,v=64,precondition=none", "chunk=64,warps=4"};
+constexpr EdgeCase preconditioned_cases[] = {
+    {"osdn_forward:k=32,v=32,norm=one", "chunk=128,warps=2"},
+    {"osdn_forward:k=64,v=48", "chunk=32,warps=2,stages=2,preconditioner_warps=2"},
+    {"osdn_forward:type=fp16,k=32,v=32,apf=per_token,norm=add,qk_l2norm=1,beta_type=element",
+     "chunk=16,warps=2,preconditioner_warps=4"},
+    {"osdn_forward:type=fp32,k=48,v=16,apf=per_channel,norm=one,beta_aware=0",
+     "chunk=64,warps=1,preconditioner_warps=1,inverse=substitution"},
+    {"osdn_forward:type=fp32,math=tf32x3,k=32,v=64,apf=per_head", "chunk=32,warps=4,preconditioner=serial"}};
+
+INSTANTIATE_TEST_SUITE_P(DeltaNet, Edge, testing::Values(plain_case));
+INSTANTIATE_TEST_SUITE_P(Osdn, Edge, testing::ValuesIn(preconditioned_cases));
+INSTANTIATE_TEST_SUITE_P(Osdn, Clip, testing::ValuesIn(preconditioned_cases));
 
 // With d held at one, OSDN is DeltaNet: the write key is the key, and every product the same.
 TEST(Family, HeldAtOneIsDeltaNet) {
