@@ -179,6 +179,17 @@ INSTANTIATE_TEST_SUITE_P(DeltaNet, Edge, testing::Values(plain_case));
 INSTANTIATE_TEST_SUITE_P(Osdn, Edge, testing::ValuesIn(preconditioned_cases));
 INSTANTIATE_TEST_SUITE_P(Osdn, Clip, testing::ValuesIn(preconditioned_cases));
 
+// An in-kernel norm divides keys that nearly fill fp16 by as much: nothing on the way may fall among the subnormals.
+TEST(Family, LongKeysKeepTheirDigitsInFp16) {
+  const Config config = parse_config("chunk=32,warps=2").value_or_throw();
+  const Problem osdn = parse_problem("osdn_forward:type=fp16,k=32,v=32,qk_l2norm=1").value_or_throw();
+  reference::RandomOptions random;
+  random.seed = input_seed() + 6;
+  Case problem = reference::random_case(osdn, Shape{.b = 1, .t = 90, .h = 1, .hv = 2}, {}, random).value_or_throw();
+  problem.k = changed(problem.k, [](std::int64_t, double x) { return 6e4 * x; });  // they had unit length
+  expect_right(problem, launch(prepare(osdn, config), problem), States::in_and_out);
+}
+
 // With d held at one, OSDN is DeltaNet: the write key is the key, and every product the same.
 TEST(Family, HeldAtOneIsDeltaNet) {
   const Config config = parse_config("chunk=32,warps=4").value_or_throw();
