@@ -67,8 +67,13 @@ std::string shared_memory(const Problem& problem, const Config& config, const Ar
     std::string broken = shared_memory_of(preconditioner, "fewer preconditioner_warps", problem, config, architecture);
     if (!broken.empty()) return broken;
   }
-  return shared_memory_of(delta_rule, "a smaller chunk, fewer stages or a larger value_split", problem, config,
-                          architecture);
+  Config leanest = config;  // of this chunk
+  leanest.stages = 1;
+  leanest.value_split = problem.v / tile_columns;
+  const bool chunk_fits = shared_bytes(delta_rule, problem, leanest) <= architecture.shared_per_block;
+  return shared_memory_of(delta_rule,
+                          chunk_fits ? "a smaller chunk, fewer stages or a larger value_split" : "a smaller chunk",
+                          problem, config, architecture);
 }
 
 constexpr Constraint rules[] = {

@@ -117,6 +117,19 @@ TEST(Constraints, SharedMemoryIsWhatTheKernelsLayOut) {
   EXPECT_GT(refused, 50);
 }
 
+TEST(Constraints, AdviceIsOfUse) {
+  const Architecture a100 = find_architecture("sm_80").value_or_throw();
+  const auto advice = [&](const char* problem, const char* config) {
+    const auto refused = plan(parse_problem(problem).value_or_throw(), parse_config(config).value_or_throw(), a100);
+    EXPECT_FALSE(refused) << problem << " " << config;
+    if (refused) return std::string();
+    return refused.error().message.substr(refused.error().message.rfind(": choose ") + 9);
+  };
+  EXPECT_EQ(advice("osdn_forward:k=128,v=64", "chunk=128,warps=4"), "a smaller chunk");
+  EXPECT_EQ(advice("osdn_forward:k=128,v=128", "chunk=64,warps=8,stages=3"),
+            "a smaller chunk, fewer stages or a larger value_split");
+}
+
 TEST(Constraints, OneByteMoreThanTheDeviceHasIsRefused) {
   const Problem problem;
   const Config config;
