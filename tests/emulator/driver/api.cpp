@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <memory>
 #include <stdexcept>
 
 namespace driver_test {
@@ -85,9 +86,13 @@ CUfunction DriverTest::function(const char* ptx, const char* name) {
   return found;
 }
 
-Gate::Gate(CUstream stream) : opened_(open_.get_future().share()) {
-  auto wait = [](void* data) { static_cast<std::shared_future<void>*>(data)->wait(); };
-  EXPECT_OK(api().cuLaunchHostFunc(stream, wait, &opened_));
+Gate::Gate(CUstream stream) {
+  // The waiting side has a future of its own: it may still be waking up when the gate is gone.
+  auto wait = [](void* data) {
+    const std::unique_ptr<std::shared_future<void>> opened(static_cast<std::shared_future<void>*>(data));
+    opened->wait();
+  };
+  EXPECT_OK(api().cuLaunchHostFunc(stream, wait, new std::shared_future<void>(open_.get_future().share())));
 }
 
 void Gate::release() {

@@ -74,7 +74,6 @@ class Gate {
 
  private:
   std::promise<void> open_;
-  std::shared_future<void> opened_;
   bool released_ = false;
 };
 
