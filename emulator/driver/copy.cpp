@@ -63,6 +63,16 @@ void move_bytes(const Copy& copy) {
                    at(copy.from.address + z * copy.from.slice + y * copy.from.pitch), copy.width);
 }
 
+/// What no one had written before is not written by being copied.
+void move_definedness(const Copy& copy) {
+  for (const auto& device : driver_if_initialized()->devices) {
+    for (std::size_t z = 0; z < copy.depth; ++z)
+      for (std::size_t y = 0; y < copy.height; ++y)
+        device->memory.copy_written(copy.to.address + z * copy.to.slice + y * copy.to.pitch,
+                                    copy.from.address + z * copy.from.slice + y * copy.from.pitch, copy.width);
+  }
+}
+
 /// Memory may have been released since the copy was checked.
 CUresult run(const Copy& copy) {
   if (!reachable(copy, copy.to) || !reachable(copy, copy.from)) {
@@ -72,6 +82,7 @@ CUresult run(const Copy& copy) {
     return CUDA_ERROR_ILLEGAL_ADDRESS;
   }
   move_bytes(copy);
+  move_definedness(copy);
   return CUDA_SUCCESS;
 }
 

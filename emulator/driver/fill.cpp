@@ -36,6 +36,10 @@ CUresult run(const Fill& fill) {
     report_fault(fmt::format("a fill at {:#x} met memory that was released before it ran", fill.address), true);
     return CUDA_ERROR_ILLEGAL_ADDRESS;
   }
+  for (const auto& device : driver_if_initialized()->devices) {
+    for (std::size_t y = 0; y < fill.height; ++y)
+      device->memory.mark_written(fill.address + y * fill.pitch, fill.width * fill.element);
+  }
   if (fill.element == 1) fill_rows<std::uint8_t>(fill);
   if (fill.element == 2) fill_rows<std::uint16_t>(fill);
   if (fill.element == 4) fill_rows<std::uint32_t>(fill);

@@ -44,6 +44,7 @@ CUresult run(const KernelCall& call, Context& context) {
   launch.seed = mix(state.seed + mix(state.launches++));
   launch.instruction_limit = state.settings.instruction_limit;
   launch.host_threads = state.settings.host_threads;
+  launch.strict = state.settings.strict;
   Statistics work;
   const std::optional<Fault> fault = execute(launch, context.device.memory, context.device.architecture.profile, work);
   state.statistics.add(call.function->kernel->name(), work);

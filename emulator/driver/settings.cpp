@@ -137,14 +137,17 @@ std::optional<Settings> read_settings(const std::string& architecture_override) 
 
   std::uint64_t devices = 1;
   std::uint64_t threads = 0;
+  std::uint64_t strict = 1;
   const bool usable = read_number("OSDN_EMULATOR_DEVICES", 1, 64, devices) &&
                       read_number("OSDN_EMULATOR_THREADS", 0, 4096, threads) &&
+                      read_number("OSDN_EMULATOR_STRICT", 0, 1, strict) &&
                       read_number("OSDN_EMULATOR_SEED", 0, UINT64_MAX, settings.seed) &&
                       read_number("OSDN_EMULATOR_INSTRUCTION_LIMIT", 0, UINT64_MAX, settings.instruction_limit) &&
                       read_bytes("OSDN_EMULATOR_MEMORY", settings.memory_bytes);
   if (!usable) return std::nullopt;
   settings.devices = static_cast<int>(devices);
   settings.host_threads = static_cast<int>(threads);
+  settings.strict = strict != 0;
   return settings;
 }
 

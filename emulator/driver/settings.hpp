@@ -38,6 +38,7 @@ struct Settings {
   std::uint64_t seed = 0;               ///< OSDN_EMULATOR_SEED
   int host_threads = 0;                 ///< OSDN_EMULATOR_THREADS; 0: one per core
   std::uint64_t instruction_limit = 0;  ///< OSDN_EMULATOR_INSTRUCTION_LIMIT; 0: none
+  bool strict = true;                   ///< OSDN_EMULATOR_STRICT
 };
 
 /// Nothing, and one line on stderr naming the variable, its value and what is allowed, when a variable is malformed.

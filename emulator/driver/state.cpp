@@ -47,7 +47,8 @@ void break_kernel_nodes(Driver& state, const ContextPtr& context) {
 
 Driver::Driver(const Settings& read) : settings(read), scheduler(read.devices, read.seed), seed(read.seed) {
   for (int i = 0; i < settings.devices; ++i) {
-    auto& device = *devices.emplace_back(std::make_unique<Device>(i, settings.architecture, settings.memory_bytes));
+    auto& device = *devices.emplace_back(
+        std::make_unique<Device>(i, settings.architecture, settings.memory_bytes, settings.strict));
     device.default_pool = std::make_shared<Pool>();
     device.default_pool->device = i;
     device.pool = device.default_pool;

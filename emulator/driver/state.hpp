@@ -43,8 +43,8 @@ struct Pool {
 };
 
 struct Device {
-  Device(int number, const Architecture& kind, std::size_t memory_bytes)
-      : ordinal(number), architecture(kind), memory(memory_bytes) {}
+  Device(int number, const Architecture& kind, std::size_t memory_bytes, bool strict)
+      : ordinal(number), architecture(kind), memory(memory_bytes, strict) {}
   const int ordinal;
   Architecture architecture;
   Memory memory;

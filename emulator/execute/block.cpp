@@ -5,6 +5,7 @@
 #include <new>
 
 #include "execute/operations.hpp"
+#include "strict/strict.hpp"
 
 namespace emulator {
 namespace {
@@ -24,7 +25,7 @@ Block::Bytes Block::bytes(std::size_t count) {
   return Bytes(static_cast<std::byte*>(::operator new[](std::max<std::size_t>(count, 256), std::align_val_t{256})));
 }
 
-Block::Block(const Program& program, const Launch& launch, Memory& memory, const Profile& profile)
+Block::Block(const Program& program, const Launch& launch, Memory& memory, const Profile& profile, LaunchRaces& races)
     : program_(program), launch_(launch), memory_(memory), profile_(profile) {
   const std::size_t threads = std::size_t{launch.block[0]} * launch.block[1] * launch.block[2];
   const std::size_t warp_count = (threads + kLanes - 1) / kLanes;
@@ -60,6 +61,9 @@ Block::Block(const Program& program, const Launch& launch, Memory& memory, const
     warp.block = this;
     warp.base[1] = constants_.get();
   }
+  if (!launch.strict) return;
+  strict_ = std::make_unique<Strict>(*this, races);
+  for (Warp& warp : warps_) warp.strict = strict_.get();
 }
 
 void Block::reset(std::uint64_t index) {
@@ -73,10 +77,14 @@ void Block::reset(std::uint64_t index) {
   std::memset(shared_.get(), 0xFF, shared_bytes_);
   std::memset(local_.get(), 0xFF, local_bytes_ * kLanes * warps_.size());
   for (Warp& warp : warps_) reset_warp(warp);
+  if (strict_) strict_->reset();
 }
+
+Block::~Block() = default;
 
 void Block::reset_warp(Warp& warp) {
   warp.exited = 0;
+  warp.parked = 0;
   warp.executed = 0;
   warp.copies.clear();
   warp.commits.fill(0);
@@ -162,7 +170,11 @@ void Block::run_path(Warp& warp) {
   const std::int64_t whole = warp.budget;
   if (diverged) warp.budget = std::min<std::int64_t>(warp.budget, 256);
   const std::int64_t slice = warp.budget;
-  lanes().run(warp);
+  if (warp.strict != nullptr) {
+    run_watched(warp);
+  } else {
+    lanes().run(warp);
+  }
   warp.budget = whole - (slice - warp.budget);
   Path& path = warp.paths[warp.current];
   path.ip = warp.ip;
@@ -224,11 +236,13 @@ void Block::release(unsigned id) {
           *d = (*d & ~path.mask) | (result & path.mask);
         }
       }
+      if (strict_) strict_->races.passed(warp, id, path.mask);
       path.ip += 1;
       path.state = Path::State::ready;
     }
     join_paths(warp);
   }
+  if (strict_) strict_->races.completed(id);
 }
 
 void Block::raise_limit(const Warp& warp) {

@@ -10,6 +10,8 @@
 
 namespace emulator {
 
+class LaunchRaces;
+
 /// splitmix64: small, seeded, the same everywhere.
 class Random {
  public:
@@ -37,7 +39,10 @@ struct Barrier {
 
 class Block {
  public:
-  Block(const Program& program, const Launch& launch, Memory& memory, const Profile& profile);
+  Block(const Program& program, const Launch& launch, Memory& memory, const Profile& profile, LaunchRaces& races);
+  ~Block();
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
 
   /// Runs block number `index` from its beginning to its end. Throws FaultRaised.
   void run(std::uint64_t index);
@@ -53,6 +58,13 @@ class Block {
   [[nodiscard]] Barrier& barrier(unsigned id) { return barriers_[id]; }
   [[nodiscard]] std::uint64_t index() const { return index_; }
   [[nodiscard]] unsigned warps() const { return static_cast<unsigned>(warps_.size()); }
+  [[nodiscard]] Warp& warp(unsigned index) { return warps_[index]; }
+  [[nodiscard]] std::size_t threads() const {
+    return std::size_t{place_.threads[0]} * place_.threads[1] * place_.threads[2];
+  }
+  [[nodiscard]] std::size_t register_bytes() const { return register_bytes_; }  ///< of a warp
+  [[nodiscard]] std::size_t shared_bytes() const { return shared_bytes_; }
+  [[nodiscard]] std::size_t local_bytes() const { return local_bytes_; }  ///< of a lane
 
  private:
   void reset(std::uint64_t index);
@@ -91,6 +103,7 @@ class Block {
   std::size_t register_bytes_ = 0;
   std::size_t shared_bytes_ = 0;
   std::size_t local_bytes_ = 0;
+  std::unique_ptr<Strict> strict_;  ///< none when the launch is not strict
 };
 
 /// True while lanes of the warp have not exited.
@@ -103,6 +116,9 @@ void join_paths(Warp& warp);
 
 /// Lets collectives go on whose lanes have all arrived. False when nothing changed.
 bool resolve_collectives(Warp& warp);
+
+/// Runs the current path until its budget is spent or ip reaches stop, with its checks.
+void run_watched(Warp& warp);
 
 /// The path's place becomes the warp's.
 void enter_path(Warp& warp, std::size_t index);

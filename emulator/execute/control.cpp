@@ -3,6 +3,7 @@
 
 #include "execute/block.hpp"
 #include "execute/operations.hpp"
+#include "strict/strict.hpp"
 
 namespace emulator::control {
 namespace {
@@ -16,7 +17,8 @@ unsigned first_lane(std::uint32_t mask) {
   return static_cast<unsigned>(__builtin_ctz(mask));
 }
 
-void copy_argument(const Warp& warp, std::uint32_t mask, std::uint32_t from, std::uint32_t to, std::uint32_t bytes) {
+void copy_argument(Warp& warp, std::uint32_t mask, std::uint32_t from, std::uint32_t to, std::uint32_t bytes) {
+  if (warp.strict != nullptr) warp.strict->definedness.argument(warp, mask, from, to, bytes);
   for (; mask != 0; mask &= mask - 1) {
     std::byte* local = warp.local + first_lane(mask) * warp.local_bytes;
     std::copy(local + from, local + from + bytes, local + to);
@@ -78,6 +80,7 @@ void call(Warp& warp, const Instruction& in, std::uint32_t mask) {
   split(warp, mask, warp.code + callee.target, &in + 1);
   const int index = find_frame(warp, parent, site, in, mask);
   const Frame& frame = warp.frames[static_cast<std::size_t>(index)];
+  if (warp.strict != nullptr) warp.strict->definedness.called(warp, mask, frame);
   for (const Argument& argument : callee.arguments) {
     copy_argument(warp, mask, warp.frame_local + argument.caller, frame.local + argument.callee, argument.bytes);
   }
@@ -108,6 +111,7 @@ void exit(Warp& warp, const Instruction&, std::uint32_t mask) {
   warp.active &= ~mask;
   warp.stop = warp.code;
   warp.arrived = true;
+  if (warp.strict != nullptr) warp.strict->races.exited(warp, mask);
 }
 
 void trap(Warp& warp, const Instruction& in, std::uint32_t mask) {
@@ -139,7 +143,11 @@ void warp_barrier(Warp& warp, const Instruction& in, std::uint32_t mask) {
       raise(warp, in, first_lane(group), Fault::Kind::divergent_barrier,
             "the member mask names lanes that have exited");
     }
-    if ((wanted & warp.present & ~group) != 0) park(warp, in, group, Path::State::collective, wanted);
+    if ((wanted & warp.present & ~group) != 0) {
+      park(warp, in, group, Path::State::collective, wanted);
+    } else if (warp.strict != nullptr) {
+      warp.strict->races.warp_synchronised(warp, group);
+    }
   }
 }
 
@@ -174,6 +182,7 @@ void barrier(Warp& warp, const Instruction& in, std::uint32_t mask) {
       barrier.voted += static_cast<std::uint32_t>(__builtin_popcount(group));
       barrier.yes += static_cast<std::uint32_t>(__builtin_popcount(group & p));
     }
+    if (warp.strict != nullptr) warp.strict->races.arrived(warp, id, group);
     if (in.mode != kBarrierArrive) park(warp, in, group, Path::State::barrier, id);
   }
 }

@@ -39,14 +39,27 @@ struct Fault {
     divergent_barrier,  ///< a barrier or warp-synchronous instruction that named threads never reach
     trap,               ///< trap or a failed device assertion
     instruction_limit,  ///< the kernel executed more instructions than the budget allows
+    undefined,          ///< what nobody wrote decides a branch, forms an address or reaches global memory
+    race,               ///< two threads touch a byte, one writes, and nothing orders them
+    in_flight,          ///< the source or target of an asynchronous operation is touched before it was waited for
   };
   Kind kind = Kind::unsupported;
-  std::string kernel;                      ///< entry name; empty while loading
-  std::array<unsigned, 3> block{};         ///< blockIdx
-  std::array<unsigned, 3> thread{};        ///< threadIdx
-  int line = 0;                            ///< line of the PTX text, from 1
-  std::string instruction;                 ///< that line's text
-  std::string message;                     ///< what happened, with the numbers
+  std::string kernel;                ///< entry name; empty while loading
+  std::array<unsigned, 3> block{};   ///< blockIdx
+  std::array<unsigned, 3> thread{};  ///< threadIdx
+  int line = 0;                      ///< line of the PTX text, from 1
+  std::string instruction;           ///< that line's text
+  std::string message;               ///< what happened, with the numbers
+  /// Another place that has to do with it: the other access of a race, where an undefined value comes from.
+  struct Event {
+    std::string what;
+    bool has_thread = false;
+    std::array<unsigned, 3> block{};
+    std::array<unsigned, 3> thread{};
+    int line = 0;
+    std::string instruction;
+  };
+  std::vector<Event> related;
   [[nodiscard]] std::string text() const;  ///< all of the above in one line
 };
 
@@ -94,6 +107,7 @@ struct Launch {
   std::uint64_t seed = 0;                 ///< orders blocks and warps; the same seed gives the same schedule per block
   std::uint64_t instruction_limit = 0;    ///< warp instructions per block; 0: none
   int host_threads = 0;                   ///< blocks that run at the same time; 0: one per core
+  bool strict = true;                     ///< definedness and races are checked as well
 };
 
 /// What a launch did. Counts are of thread-level work except where said.

@@ -27,12 +27,19 @@ const char* name_of(Fault::Kind kind) {
       return "trap";
     case Fault::Kind::instruction_limit:
       return "instruction limit";
+    case Fault::Kind::undefined:
+      return "undefined value";
+    case Fault::Kind::race:
+      return "race";
+    case Fault::Kind::in_flight:
+      return "asynchronous operation in flight";
   }
   return "fault";
 }
 
-[[noreturn]] void raise_text(const Warp& warp, const Instruction& in, unsigned lane, Fault::Kind kind,
-                             std::string message) {
+}  // namespace
+
+Fault fault_at(const Warp& warp, const Instruction& in, unsigned lane, Fault::Kind kind, std::string message) {
   Fault fault;
   fault.kind = kind;
   fault.kernel = warp.program->name;
@@ -40,7 +47,14 @@ const char* name_of(Fault::Kind kind) {
   fault.thread = thread_of(warp, lane);
   fault.line = warp.program->notes[static_cast<std::size_t>(&in - warp.code)].line;
   fault.message = std::move(message);
-  throw FaultRaised{std::move(fault)};
+  return fault;
+}
+
+namespace {
+
+[[noreturn]] void raise_text(const Warp& warp, const Instruction& in, unsigned lane, Fault::Kind kind,
+                             std::string message) {
+  throw FaultRaised{fault_at(warp, in, lane, kind, std::move(message))};
 }
 
 /// The allocation closest to `address`, looked for 16 MiB in both directions. Allocations start at multiples of 256, so
@@ -67,6 +81,15 @@ std::string Fault::text() const {
   if (line != 0) result += fmt::format(", PTX line {}", line);
   if (!instruction.empty()) result += fmt::format(": {}", instruction);
   if (!message.empty()) result += fmt::format(": {}", message);
+  for (const Event& event : related) {
+    result += fmt::format("; {}", event.what);
+    if (event.has_thread) {
+      result += fmt::format(" by block ({}, {}, {}), thread ({}, {}, {})", event.block[0], event.block[1],
+                            event.block[2], event.thread[0], event.thread[1], event.thread[2]);
+    }
+    if (event.line != 0) result += fmt::format(" at PTX line {}", event.line);
+    if (!event.instruction.empty()) result += fmt::format(": {}", event.instruction);
+  }
   return result;
 }
 

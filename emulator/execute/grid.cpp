@@ -9,6 +9,7 @@
 
 #include "execute/block.hpp"
 #include "execute/module.hpp"
+#include "strict/races.hpp"
 
 namespace emulator {
 namespace {
@@ -52,12 +53,13 @@ struct Progress {
   std::optional<Fault> fault;
   std::uint64_t fault_at = 0;  ///< position in the order of the block that raised it
   std::vector<Count> counts;
+  LaunchRaces races;
   std::exception_ptr failure;  ///< of the host: no memory for a block's registers, say
 };
 
 void work(const LoadedKernel& kernel, const Launch& launch, Memory& memory, const Profile& profile, const Order& order,
           std::uint64_t blocks, Progress& progress) {
-  Block block(kernel.program, launch, memory, profile);
+  Block block(kernel.program, launch, memory, profile, progress.races);
   for (;;) {
     const std::uint64_t position = progress.next.fetch_add(1);
     if (position >= blocks || progress.stopped) break;
@@ -175,8 +177,12 @@ std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile
   summarise(kernel.program, progress.counts, statistics);
   statistics.blocks += std::min(progress.next.load(), blocks);
   if (progress.fault && kernel.lines != nullptr) {
-    const auto line = static_cast<std::size_t>(progress.fault->line);
-    if (line > 0 && line <= kernel.lines->size()) progress.fault->instruction = (*kernel.lines)[line - 1];
+    const auto text_of = [&](int line) {
+      const auto index = static_cast<std::size_t>(line);
+      return line > 0 && index <= kernel.lines->size() ? (*kernel.lines)[index - 1] : std::string();
+    };
+    progress.fault->instruction = text_of(progress.fault->line);
+    for (Fault::Event& event : progress.fault->related) event.instruction = text_of(event.line);
   }
   return progress.fault;
 }

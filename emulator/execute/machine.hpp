@@ -15,6 +15,7 @@ namespace emulator {
 
 struct Warp;
 struct Instruction;
+struct Strict;
 class Block;
 
 /// Executes one instruction for the lanes of `mask`, which is never 0.
@@ -55,6 +56,11 @@ struct InstructionNote {
   std::uint16_t family = 0;                ///< index into Program::families
   ptx::Space space = ptx::Space::generic;  ///< of a memory access
   enum class Traffic : std::uint8_t { none, load, store, load_store, async_copy } traffic = Traffic::none;
+  /// How an access takes part in the memory model (PTX ISA 8): weak ones race.
+  enum class Order : std::uint8_t { weak, relaxed, acquire, release, acq_rel } order = Order::weak;
+  enum class Scope : std::uint8_t { cta, cluster, gpu, sys } scope = Scope::gpu;
+  bool fence = false;            ///< of memory, with order and scope
+  bool matrix = false;           ///< ldmatrix, stmatrix: lanes hold addresses of rows
   std::uint16_t bytes = 0;       ///< per thread, of a memory access
   std::uint32_t warp_flops = 0;  ///< tensor operations of one warp
 };
@@ -142,6 +148,7 @@ struct Warp {
   std::uint32_t active = 0;           ///< lanes of the current path
   std::uint32_t present = 0;          ///< lanes that exist
   std::uint32_t exited = 0;
+  std::uint32_t parked = 0;       ///< lanes that the last handler made wait before it did its work
   std::uint32_t frame_local = 0;  ///< byte offset of the frame in each lane's local memory
   const Program* program = nullptr;
   const Instruction* code = nullptr;
@@ -155,7 +162,8 @@ struct Warp {
   std::uint64_t local_bytes = 0;  ///< per lane
   std::uint64_t parameter_bytes = 0;
   Block* block = nullptr;
-  std::int64_t budget = 0;  ///< instructions until the scheduler looks again
+  Strict* strict = nullptr;  ///< what checks the block; null when nothing does
+  std::int64_t budget = 0;   ///< instructions until the scheduler looks again
   std::uint64_t executed = 0;
   unsigned index = 0;  ///< in its block
   // When several paths meet in one collective, each deposits its lanes' values here before any goes on.
@@ -176,6 +184,9 @@ struct Warp {
 struct FaultRaised {
   Fault fault;
 };
+
+/// What raise() throws, for those who have more to say.
+Fault fault_at(const Warp& warp, const Instruction& in, unsigned lane, Fault::Kind kind, std::string message);
 
 /// Stops the launch: `lane` of the warp did something at `in`.
 [[noreturn]] void raise(const Warp& warp, const Instruction& in, unsigned lane, Fault::Kind kind, const char* message);

@@ -3,6 +3,7 @@
 
 #include "execute/block.hpp"
 #include "execute/operations.hpp"
+#include "strict/strict.hpp"
 
 namespace emulator {
 namespace {
@@ -30,9 +31,31 @@ void unite(Warp& warp, const std::vector<std::size_t>& group) {
   first.state = Path::State::ready;
 }
 
+/// What run_watched shows the checks of one instruction, for collectives whose lanes stand at several.
+void look_before(Warp& warp, const std::vector<std::size_t>& group) {
+  for (const std::size_t index : group) {
+    enter_path(warp, index);
+    warp.strict->definedness.meet(warp, *warp.ip, warp.active);
+  }
+  for (const std::size_t index : group) {
+    enter_path(warp, index);
+    warp.strict->before(warp, *warp.ip, warp.active, warp.active);
+  }
+}
+
+void look_after(Warp& warp, const std::vector<std::size_t>& group, std::uint32_t lanes_here) {
+  for (const std::size_t index : group) {
+    enter_path(warp, index);
+    warp.strict->after(warp, *warp.ip, warp.active);
+  }
+  warp.strict->definedness.met(warp);
+  if (warp.ip->handler == control::warp_barrier) warp.strict->races.warp_synchronised(warp, lanes_here);
+}
+
 /// The paths of `group` stand at different instructions of one collective.
 void exchange(Warp& warp, const std::vector<std::size_t>& group, std::uint32_t lanes_here) {
   warp.exchange_lanes = lanes_here;
+  if (warp.strict != nullptr) look_before(warp, group);
   for (const auto phase : {Warp::Exchange::deposit, Warp::Exchange::collect}) {
     warp.exchange_phase = phase;
     for (const std::size_t index : group) {
@@ -42,6 +65,7 @@ void exchange(Warp& warp, const std::vector<std::size_t>& group, std::uint32_t l
     }
   }
   warp.exchange_phase = Warp::Exchange::none;
+  if (warp.strict != nullptr) look_after(warp, group, lanes_here);
   for (const std::size_t index : group) {
     Path& path = warp.paths[index];
     Count& count = warp.counts[path.ip - warp.code];
@@ -61,6 +85,7 @@ void park(Warp& warp, const Instruction& in, std::uint32_t lanes_here, Path::Sta
     Count& count = warp.counts[&in - warp.code];
     count.threads -= popcount(lanes_here);
     count.warps -= (warp.active & ~lanes_here) == 0 ? 1 : 0;
+    warp.parked |= lanes_here;
   }
   warp.active &= ~lanes_here;
   warp.stop = warp.code;

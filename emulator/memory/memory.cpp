@@ -79,8 +79,10 @@ bool map_poisoned(std::byte* begin, std::size_t bytes) {
 }  // namespace
 
 Memory::~Memory() {
-  for (const auto& [address, block] : blocks_)
+  for (const auto& [address, block] : blocks_) {
     if (!block.adopted()) munmap(bytes_at(block.region), block.region_bytes);
+    unmap_shadow(block);
+  }
   for (const Block& block : retired_) munmap(bytes_at(block.region), block.region_bytes);
 }
 
@@ -106,8 +108,40 @@ std::uint64_t Memory::allocate(std::size_t bytes) {
   }
   const auto first = reinterpret_cast<std::uint64_t>(region);
   const std::uint64_t begin = first + kGuard;
-  blocks_.emplace(begin, Block{{begin, begin + bytes}, first, region_bytes});
+  Block block{{begin, begin + bytes, nullptr, nullptr}, first, region_bytes, 0};
+  if (tracked_) map_shadow(block);
+  blocks_.emplace(begin, block);
   return begin;
+}
+
+/// Pages of zeros that cost nothing until they are touched. Where the host refuses them the allocation is not tracked.
+void Memory::map_shadow(Block& block) {
+  const std::size_t bytes = round_up(block.extent.end - block.extent.begin, page_size());
+  const std::size_t all = bytes + bytes / 4 * kTraceBytes;
+  void* shadow = mmap(nullptr, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (shadow == MAP_FAILED) return;
+  block.shadow_bytes = all;
+  block.extent.written = static_cast<std::uint8_t*>(shadow);
+  block.extent.traces = static_cast<std::byte*>(shadow) + bytes;
+}
+
+void Memory::unmap_shadow(const Block& block) {
+  if (block.shadow_bytes != 0) munmap(block.extent.written, block.shadow_bytes);
+}
+
+void Memory::mark_written(std::uint64_t address, std::size_t bytes) {
+  const Extent extent = find(address);
+  if (extent.written == nullptr) return;
+  const std::size_t within = std::min<std::size_t>(bytes, extent.end - address);
+  std::memset(extent.written + (address - extent.begin), 1, within);
+}
+
+void Memory::copy_written(std::uint64_t to, std::uint64_t from, std::size_t bytes) {
+  const Extent target = find(to), source = find(from);
+  if (target.written == nullptr) return;
+  if (source.written == nullptr) return mark_written(to, bytes);
+  const std::size_t within = std::min({bytes, std::size_t{target.end - to}, std::size_t{source.end - from}});
+  std::memmove(target.written + (to - target.begin), source.written + (from - source.begin), within);
 }
 
 bool Memory::release(std::uint64_t address) {
@@ -115,6 +149,7 @@ bool Memory::release(std::uint64_t address) {
   const auto at = blocks_.find(address);
   if (at == blocks_.end() || at->second.adopted()) return false;
   used_ -= round_up(at->second.extent.end - at->second.extent.begin, kGranularity);
+  unmap_shadow(at->second);
   retire(at->second);
   blocks_.erase(at);
   return true;
@@ -141,7 +176,7 @@ bool Memory::adopt(std::uint64_t address, std::size_t bytes) {
   const auto after = blocks_.lower_bound(address);
   if (after != blocks_.end() && after->first < address + bytes) return false;
   if (after != blocks_.begin() && std::prev(after)->second.extent.end > address) return false;
-  blocks_.emplace(address, Block{{address, address + bytes}, 0, 0});
+  blocks_.emplace(address, Block{{address, address + bytes, nullptr, nullptr}, 0, 0, 0});
   return true;
 }
 

@@ -130,6 +130,21 @@ void nothing(Build& b) {
   b.handler(control::nothing);
 }
 
+/// membar and fence: both order everything before with everything after (PTX ISA 9.7.13.4); membar is fence.sc.
+void fence(Build& b) {
+  using Scope = InstructionNote::Scope;
+  const std::string_view level = b.has("level") ? b.word("level") : b.word("scope");
+  b.note().fence = true;
+  b.note().order = InstructionNote::Order::acq_rel;
+  if (b.word("order") == "acquire") b.note().order = InstructionNote::Order::acquire;
+  if (b.word("order") == "release") b.note().order = InstructionNote::Order::release;
+  b.note().scope = level == "cta"       ? Scope::cta
+                   : level == "cluster" ? Scope::cluster
+                   : level == "sys"     ? Scope::sys
+                                        : Scope::gpu;
+  b.handler(control::nothing);
+}
+
 void barrier(Build& b) {
   const bool arrive = b.word("kind") == "arrive";
   b.expect_operands(arrive ? 2 : 1, 2);

@@ -51,12 +51,31 @@ Access access(Build& b, const Operand& data) {
   return result;
 }
 
+/// Order and scope of a strong access (PTX ISA 8.2): .volatile is .relaxed.sys.
+void memory_model(Build& b, std::string_view implied) {
+  using Order = InstructionNote::Order;
+  using Scope = InstructionNote::Scope;
+  const std::string_view order = b.has("order") ? b.word("order") : implied;
+  InstructionNote& note = b.note();
+  note.order = order == "weak"      ? Order::weak
+               : order == "acquire" ? Order::acquire
+               : order == "release" ? Order::release
+               : order == "acq_rel" ? Order::acq_rel
+                                    : Order::relaxed;
+  const std::string_view scope = b.has("legacy_scope") ? b.word("legacy_scope") : b.word("scope");
+  note.scope = order == "volatile" || order == "mmio" || scope == "sys" ? Scope::sys
+               : scope == "cta"                                         ? Scope::cta
+               : scope == "cluster"                                     ? Scope::cluster
+                                                                        : Scope::gpu;
+}
+
 void describe(Build& b, const Access& what, InstructionNote::Traffic traffic) {
   b.in().size = static_cast<std::uint8_t>(size_of(what.type));
   b.in().count = static_cast<std::uint8_t>(what.count);
   b.note().space = what.space;
   b.note().traffic = traffic;
   b.note().bytes = static_cast<std::uint16_t>(static_cast<std::size_t>(size_of(what.type)) * what.count);
+  memory_model(b, traffic == InstructionNote::Traffic::load_store ? "relaxed" : "weak");
   const char* name = what.space == Space::local && b.word("space").starts_with("param") ? "param" : name_of(what.space);
   b.family(std::string(b.statement.opcode) + "." + name);
 }

@@ -67,6 +67,7 @@ void matrix_access(Build& b, const Operand& data, const Operand& where, bool wri
   b.in().size = static_cast<std::uint8_t>(space);
   b.in().mode = b.has("trans") ? 1 : 0;
   b.note().space = Space::shared;
+  b.note().matrix = true;
   b.note().bytes = static_cast<std::uint16_t>(4 * count);
 }
 

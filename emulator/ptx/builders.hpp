@@ -63,6 +63,7 @@ void call(Build&);
 void leave(Build&);
 void trap(Build&);
 void nothing(Build&);
+void fence(Build&);
 void barrier(Build&);
 void barrier_reduction(Build&);
 void warp_barrier(Build&);

@@ -186,6 +186,7 @@ void place_variables(const ptx::ModuleSyntax& syntax, Memory& memory, LoadedModu
     globals.emplace(variable.name, address);
     module.globals.emplace(std::string(variable.name), Module::Global{address, variable.bytes()});
     std::memset(reinterpret_cast<void*>(address), 0, variable.bytes());
+    memory.mark_written(address, variable.bytes());
   }
   for (const ptx::Variable& variable : syntax.variables) {
     if (!kept(variable)) continue;

@@ -164,11 +164,12 @@ const std::vector<Row>& rows() {
       {"barrier", "9.7.13.1", "?cta kind=sync|arrive ?aligned", barrier, 0},
       {"bar", "9.7.13.1", "?cta red kind=popc|and|or type=u32|pred", barrier_reduction, 1},
       {"barrier", "9.7.13.1", "?cta red kind=popc|and|or ?aligned type=u32|pred", barrier_reduction, 0},
-      {"membar", "9.7.13.4", "level=cta|gl|sys", nothing},
-      {"fence", "9.7.13.4", "?order=sc|acq_rel|acquire|release scope=cta|cluster|gpu|sys", nothing},
+      {"membar", "9.7.13.4", "level=cta|gl|sys", build::fence},
+      {"fence", "9.7.13.4", "?order=sc|acq_rel|acquire|release scope=cta|cluster|gpu|sys", build::fence},
       {"fence", "9.7.13.4", "proxy kind=alias|async|async.global|async.shared::cta", nothing},
       {"atom", "9.7.13.5",
-       "?order=relaxed|acquire|release|acq_rel " SCOPE " ?space=global|shared|shared::cta|shared::cluster ?legacy_scope=cta|gpu|sys "
+       "?order=relaxed|acquire|release|acq_rel " SCOPE
+       " ?space=global|shared|shared::cta|shared::cluster ?legacy_scope=cta|gpu|sys "
        "op=and|or|xor|cas|exch|add|inc|dec|min|max ?noftz ?hint=L2::cache_hint "
        "type=b16|b32|b64|u32|u64|s32|s64|f16|f16x2|bf16|bf16x2|f32|f64",
        atomic},

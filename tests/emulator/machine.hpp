@@ -81,6 +81,7 @@ class Machine : public ::testing::Test {
     launch.seed = schedule_;
     launch.instruction_limit = limit_;
     launch.host_threads = host_threads_;
+    launch.strict = strict_;
     statistics_ = {};
     return execute(launch, memory_, profile_, statistics_);
   }
@@ -137,6 +138,7 @@ class Machine : public ::testing::Test {
   T* buffer(const std::vector<T>& values) {
     auto* at = reinterpret_cast<T*>(memory_.allocate(values.size() * sizeof(T)));
     std::memcpy(at, values.data(), values.size() * sizeof(T));
+    memory_.mark_written(reinterpret_cast<std::uint64_t>(at), values.size() * sizeof(T));
     return at;
   }
   template <class T>
@@ -153,6 +155,7 @@ class Machine : public ::testing::Test {
   std::uint64_t schedule_ = 1;
   std::uint64_t limit_ = 100'000'000;
   int host_threads_ = 2;
+  bool strict_ = true;
   Statistics statistics_;
 };
 

@@ -1,0 +1,19 @@
+#include "strict/strict.hpp"
+
+namespace emulator {
+
+void Strict::before(Warp& warp, const Instruction& in, std::uint32_t asked, std::uint32_t mask) {
+  definedness.guard(warp, in, asked);
+  if (mask == 0) return;
+  std::array<Access, 2> accesses;
+  const unsigned count = accesses_of(warp, in, mask, accesses);
+  definedness.before(warp, in, mask, accesses.data(), count);
+  if (count != 0) races.access(warp, in, accesses.data(), count);
+}
+
+void Strict::after(Warp& warp, const Instruction& in, std::uint32_t done) {
+  definedness.after(warp, in, done);
+  races.executed(warp, in, done);
+}
+
+}  // namespace emulator
