@@ -236,7 +236,6 @@ void Block::release(unsigned id) {
           *d = (*d & ~path.mask) | (result & path.mask);
         }
       }
-      if (strict_) strict_->races.passed(warp, id, path.mask);
       path.ip += 1;
       path.state = Path::State::ready;
     }

@@ -107,11 +107,11 @@ void ret(Warp& warp, const Instruction& in, std::uint32_t mask) {
 }
 
 void exit(Warp& warp, const Instruction&, std::uint32_t mask) {
+  if (warp.strict != nullptr) warp.strict->races.exited(warp, mask);
   warp.exited |= mask;
   warp.active &= ~mask;
   warp.stop = warp.code;
   warp.arrived = true;
-  if (warp.strict != nullptr) warp.strict->races.exited(warp, mask);
 }
 
 void trap(Warp& warp, const Instruction& in, std::uint32_t mask) {
@@ -182,7 +182,7 @@ void barrier(Warp& warp, const Instruction& in, std::uint32_t mask) {
       barrier.voted += static_cast<std::uint32_t>(__builtin_popcount(group));
       barrier.yes += static_cast<std::uint32_t>(__builtin_popcount(group & p));
     }
-    if (warp.strict != nullptr) warp.strict->races.arrived(warp, id, group);
+    if (warp.strict != nullptr) warp.strict->races.arrived(warp, id, group, in.mode != kBarrierArrive);
     if (in.mode != kBarrierArrive) park(warp, in, group, Path::State::barrier, id);
   }
 }

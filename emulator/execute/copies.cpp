@@ -16,7 +16,7 @@ namespace control {
 namespace {
 
 /// Lands the copies of the lanes of `mask` whose group number is below the lane's `bound`.
-void land(Warp& warp, const Instruction& in, std::uint32_t mask, const std::array<std::uint64_t, kLanes>& bound) {
+void land(Warp& warp, std::uint32_t mask, const std::array<std::uint64_t, kLanes>& bound) {
   for (PendingCopy& copy : warp.copies) {
     for (std::uint32_t left = copy.mask & mask; left != 0; left &= left - 1) {
       const auto lane = static_cast<unsigned>(__builtin_ctz(left));
@@ -24,7 +24,7 @@ void land(Warp& warp, const Instruction& in, std::uint32_t mask, const std::arra
       std::copy_n(copy.bytes[lane].data(), copy.size, warp.shared + copy.target[lane]);
       if (warp.strict != nullptr) {
         warp.strict->definedness.landed(warp, copy, lane);
-        warp.strict->races.landed(warp, in, copy, lane);
+        warp.strict->races.landed(warp, copy, lane);
       }
       copy.mask &= ~(1u << lane);
     }
@@ -47,14 +47,14 @@ void copy_wait(Warp& warp, const Instruction& in, std::uint32_t mask) {
   for (unsigned lane = 0; lane < kLanes; ++lane) {
     bound[lane] = warp.commits[lane] > keep ? warp.commits[lane] - keep : 0;
   }
-  land(warp, in, mask, bound);
+  land(warp, mask, bound);
 }
 
 /// Everything lands, committed or not.
-void copy_wait_all(Warp& warp, const Instruction& in, std::uint32_t mask) {
+void copy_wait_all(Warp& warp, const Instruction&, std::uint32_t mask) {
   std::array<std::uint64_t, kLanes> bound{};
   bound.fill(~std::uint64_t{0});
-  land(warp, in, mask, bound);
+  land(warp, mask, bound);
 }
 
 }  // namespace control

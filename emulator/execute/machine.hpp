@@ -59,10 +59,11 @@ struct InstructionNote {
   /// How an access takes part in the memory model (PTX ISA 8): weak ones race.
   enum class Order : std::uint8_t { weak, relaxed, acquire, release, acq_rel } order = Order::weak;
   enum class Scope : std::uint8_t { cta, cluster, gpu, sys } scope = Scope::gpu;
-  bool fence = false;            ///< of memory, with order and scope
-  bool matrix = false;           ///< ldmatrix, stmatrix: lanes hold addresses of rows
-  std::uint16_t bytes = 0;       ///< per thread, of a memory access
-  std::uint32_t warp_flops = 0;  ///< tensor operations of one warp
+  bool fence = false;               ///< of memory, with order and scope
+  bool matrix = false;              ///< ldmatrix, stmatrix: lanes hold addresses of rows
+  std::uint8_t register_bytes = 0;  ///< of each register of a load or store
+  std::uint16_t bytes = 0;          ///< per thread, of a memory access
+  std::uint32_t warp_flops = 0;     ///< tensor operations of one warp
 };
 
 /// A stretch of bytes that a call copies between the caller's and the callee's local frames.
@@ -128,10 +129,13 @@ struct Path {
 
 /// One warp-wide asynchronous copy that has not landed yet.
 struct PendingCopy {
+  const Instruction* issued = nullptr;
   std::uint32_t mask = 0;
   std::uint32_t size = 0;
   std::array<std::uint32_t, kLanes> group{};  ///< number of the lane's group that holds it
   std::array<std::uint32_t, kLanes> target{};
+  std::array<std::uint64_t, kLanes> source{};  ///< of as many bytes as `wanted` says
+  std::array<std::uint8_t, kLanes> wanted{};
   alignas(16) std::array<std::array<std::byte, 16>, kLanes> bytes{};
 };
 

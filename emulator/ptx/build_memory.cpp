@@ -100,6 +100,7 @@ void load(Build& b) {
   const int bytes = register_bytes(b, data, what.type);
   b.address(1, b.operand(1), what.space);
   describe(b, what, InstructionNote::Traffic::load);
+  b.note().register_bytes = static_cast<std::uint8_t>(bytes);
   for (std::size_t k = 0; k < what.count; ++k) {
     const Operand& each = data.kind == Operand::Kind::vector ? data.elements[k] : data;
     if (b.is_sink(each)) {
@@ -120,6 +121,7 @@ void store(Build& b) {
   b.address(1, b.operand(0), what.space);
   if (what.space == Space::parameter || what.space == Space::constant) b.syntax("a store to a space that is read only");
   describe(b, what, InstructionNote::Traffic::store);
+  b.note().register_bytes = static_cast<std::uint8_t>(bytes);
   for (std::size_t k = 0; k < what.count; ++k) {
     b.list_source(data.kind == Operand::Kind::vector ? data.elements[k] : data, word_of(bytes));
   }

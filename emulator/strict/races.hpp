@@ -1,36 +1,99 @@
-// Who touched what, and what orders it.
+// Races: two threads touch a byte, at least one writes, and nothing orders them (PTX ISA 8). Threads of a block are
+// looked at in shared memory, blocks of a launch in global memory. Two writes of the same value do no harm and pass, as
+// do strong accesses (atomics, volatile, relaxed and stronger) among themselves.
 #pragma once
 
 #include <cstdint>
+#include <unordered_map>
 
 #include "execute/access.hpp"
+#include "strict/clocks.hpp"
+#include "strict/global_trace.hpp"
+#include "strict/shared_trace.hpp"
 
 namespace emulator {
 
-/// What the blocks of one launch share.
-class LaunchRaces {};
-
 class Races {
  public:
-  Races(Block& block, LaunchRaces& launch) : block_(block), launch_(launch) {}
-  void reset() {}
-  void access(Warp&, const Instruction&, const Access*, unsigned /*count*/) {}
+  Races(Block& block, LaunchRaces& launch);
+  void reset();
+
+  /// The lanes are about to make these accesses. Plain stores are carried out, so that the next lane finds their
+  /// values.
+  void access(Warp& warp, const Instruction& in, const Access* accesses, unsigned count);
   /// `done` lanes have executed `in`: fences count.
-  void executed(Warp&, const Instruction&, std::uint32_t /*done*/) {}
-  /// The lanes have met in bar.warp.sync.
-  void warp_synchronised(Warp&, std::uint32_t /*lanes*/) {}
-  /// The lanes arrive at barrier `id` of the block, and wait there or not.
-  void arrived(Warp&, unsigned /*id*/, std::uint32_t /*lanes*/) {}
-  /// Barrier `id` is complete; lanes() tell who goes on from it.
-  void passed(Warp&, unsigned /*id*/, std::uint32_t /*lanes*/) {}
-  /// All who waited at `id` have passed.
-  void completed(unsigned /*id*/) {}
-  void exited(Warp&, std::uint32_t /*lanes*/) {}
-  void landed(Warp&, const Instruction&, const PendingCopy&, unsigned /*lane*/) {}
+  void executed(Warp& warp, const Instruction& in, std::uint32_t done);
+  void landed(Warp& warp, const PendingCopy& copy, unsigned lane);
+  void exited(const Warp& warp, std::uint32_t lanes);
+
+  // What orders threads.
+  void warp_synchronised(const Warp& warp, std::uint32_t lanes);
+  /// The lanes arrive at barrier `id` of the block, to wait there or to go on.
+  void arrived(const Warp& warp, unsigned id, std::uint32_t lanes, bool wait);
+  void completed(unsigned id);
+  // The same for an object in shared memory that counts arrivals in phases, at offset `object`.
+  void object_arrived(const Warp& warp, std::uint32_t lanes, std::uint64_t object);
+  void object_completed(std::uint64_t object);
+  void object_awaited(const Warp& warp, std::uint32_t lanes, std::uint64_t object);
 
  private:
-  [[maybe_unused]] Block& block_;
-  [[maybe_unused]] LaunchRaces& launch_;
+  struct Arrivals {
+    std::vector<std::uint32_t> waiting;  ///< lanes of each warp
+    Knowledge brought;                   ///< by those who went on
+    bool partial = false;
+  };
+  struct Object {
+    Knowledge arriving, completed;
+  };
+  struct Lane;  ///< one lane's part of an access
+
+  void shared(const Lane& lane);
+  void shared_matrix(Warp& warp, const Instruction& in, const Access& access);
+  void shared_bytes(const Lane& lane, std::uint64_t at, std::size_t bytes, std::uint32_t lanes);
+  void read(const Lane& lane, SharedCell& cell, std::uint64_t at, std::uint32_t lanes);
+  void write(const Lane& lane, SharedCell& cell, std::uint64_t at, std::size_t bytes, std::uint32_t lanes);
+  void order_shared(const Lane& lane, std::uint64_t at);
+  [[nodiscard]] bool ordered(unsigned warp, std::uint32_t lanes, const Touch& before) const;
+  void global(const Lane& lane, LaunchRaces::Guard& guard);
+  void global_word(const Lane& lane, GlobalCell& cell, std::uint64_t at, unsigned bytes);
+  void order_global(const Lane& lane);
+  [[nodiscard]] bool ordered(const GlobalTouch& before) const;
+  [[nodiscard]] bool same_value(const Lane& lane, std::uint64_t at, std::size_t bytes) const;
+  void check_copies(const Lane& lane);
+
+  /// A plain read that collides with an atomic operation is right when its thread checks what it read by an atomic
+  /// operation of its own, as a loop around atom.cas does. Until then it is under suspicion.
+  void suspect(unsigned thread, std::uint64_t at, Fault fault);
+  void convict(const Warp& warp, std::uint32_t lanes);
+
+  [[nodiscard]] Fault shared_fault(const Lane& lane, std::uint64_t at, const Touch& other, const char* mine,
+                                   const char* theirs) const;
+  [[noreturn]] void raise_in_flight(const Lane& lane, const Touch& copy, const std::string& what);
+  [[noreturn]] void raise_global(const Lane& lane, std::uint64_t at, const GlobalTouch& other, unsigned thread,
+                                 const char* mine, const char* theirs);
+  [[nodiscard]] std::array<unsigned, 3> place_of(unsigned thread) const;
+
+  Block& block_;
+  LaunchRaces& launch_;
+  Clocks clocks_;
+  SharedTrace trace_;
+  std::array<Arrivals, 16> barriers_;
+  std::unordered_map<std::uint64_t, Object> objects_;
+  std::unordered_map<std::uint64_t, Knowledge> released_;          ///< by strong writes to shared memory
+  std::unordered_map<unsigned, std::vector<std::uint64_t>> seen_;  ///< by strong reads of a thread, until it fences
+  struct Suspicion {
+    std::uint64_t at = 0;
+    Fault fault;
+  };
+  std::unordered_map<unsigned, Suspicion> suspicions_;  ///< by thread
+  std::size_t in_flight_ = 0;                           ///< bytes that cells mark so
+
+  // The block among the blocks.
+  std::uint32_t index_ = 0;
+  std::uint32_t epoch_ = 1;
+  std::uint32_t fenced_ = 0;  ///< the epoch that the last fence ended
+  BlockKnowledge known_;
+  BlockKnowledge pending_;  ///< acquired when a fence follows
 };
 
 }  // namespace emulator

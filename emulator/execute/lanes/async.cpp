@@ -28,6 +28,7 @@ void async_copy(Warp& warp, const Instruction& in, u32 mask) {
                          : 0;
   const std::size_t size = in.size;
   PendingCopy& copy = pending_copy(warp);
+  copy.issued = &in;
   copy.mask = mask;
   copy.size = in.size;
   copy.group = warp.commits;
@@ -40,6 +41,8 @@ void async_copy(Warp& warp, const Instruction& in, u32 mask) {
       raise(warp, in, i, Fault::Kind::out_of_bounds, "cp.async copies more bytes than its size");
     }
     copy.target[i] = static_cast<u32>(target[i]);
+    copy.source[i] = source[i];
+    copy.wanted[i] = static_cast<u8>(wanted);
     std::memset(copy.bytes[i].data(), 0, size);
     if (wanted != 0) {
       if ((source[i] & (size - 1)) != 0) raise_misaligned(warp, in, i, source[i], size);

@@ -1,0 +1,86 @@
+#include "strict/clocks.hpp"
+
+namespace emulator {
+namespace {
+
+void raise_to(Stamp* row, const Stamp* other, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) row[i] = std::max(row[i], other[i]);
+}
+
+}  // namespace
+
+Clocks::Clocks(std::size_t threads)
+    : threads_(threads),
+      clock_(threads, 1),
+      floor_(threads, 0),
+      fenced_(threads, 0),
+      known_(threads * threads, 0),
+      wide_(threads / kLanes, 0) {}
+
+void Clocks::reset() {
+  synchronise_all();
+  std::fill(fenced_.begin(), fenced_.end(), Stamp{0});
+}
+
+void Clocks::synchronise_all() {
+  // Stamps never come again, so rows need not be cleared: all that they hold is now at most the floor.
+  std::fill(floor_.begin(), floor_.end(), latest_);
+  ++latest_;
+  std::fill(clock_.begin(), clock_.end(), latest_);
+  std::fill(wide_.begin(), wide_.end(), std::uint8_t{0});
+}
+
+void Clocks::synchronise_lanes(unsigned warp, std::uint32_t lanes) {
+  // Of other warps the lanes know no more than their floors, unless something told them.
+  const std::size_t begin = wide_[warp] != 0 ? 0 : warp * kLanes;
+  const std::size_t count = wide_[warp] != 0 ? threads_ : kLanes;
+  const unsigned first = warp * kLanes + static_cast<unsigned>(__builtin_ctz(lanes));
+  Stamp* const together = row(first) + begin;
+  Stamp floor = 0;
+  for (std::uint32_t left = lanes; left != 0; left &= left - 1) {
+    const unsigned thread = warp * kLanes + static_cast<unsigned>(__builtin_ctz(left));
+    if (thread != first) raise_to(together, row(thread) + begin, count);
+    floor = std::max(floor, floor_[thread]);
+  }
+  for (std::uint32_t left = lanes; left != 0; left &= left - 1) {
+    const unsigned thread = warp * kLanes + static_cast<unsigned>(__builtin_ctz(left));
+    row(first)[thread] = std::max(row(first)[thread], clock_[thread]);
+  }
+  ++latest_;
+  for (std::uint32_t left = lanes; left != 0; left &= left - 1) {
+    const unsigned thread = warp * kLanes + static_cast<unsigned>(__builtin_ctz(left));
+    if (thread != first) std::copy(together, together + count, row(thread) + begin);
+    floor_[thread] = floor;
+    clock_[thread] = latest_;
+  }
+}
+
+void Clocks::join(unsigned thread, Knowledge& into, Stamp own) {
+  into.floor = std::max(into.floor, floor_[thread]);
+  into.known.resize(threads_, 0);
+  raise_to(into.known.data(), row(thread), threads_);
+  into.known[thread] = std::max(into.known[thread], own);
+}
+
+void Clocks::release(unsigned thread, Knowledge& into) {
+  join(thread, into, clock_[thread]);
+  clock_[thread] = ++latest_;
+}
+
+void Clocks::release_fenced(unsigned thread, Knowledge& into) {
+  join(thread, into, fenced_[thread]);
+}
+
+void Clocks::acquire(unsigned thread, const Knowledge& from) {
+  floor_[thread] = std::max(floor_[thread], from.floor);
+  if (from.known.empty()) return;
+  raise_to(row(thread), from.known.data(), threads_);
+  wide_[thread / kLanes] = 1;
+}
+
+void Clocks::fence(unsigned thread) {
+  fenced_[thread] = clock_[thread];
+  clock_[thread] = ++latest_;
+}
+
+}  // namespace emulator
