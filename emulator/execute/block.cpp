@@ -5,6 +5,7 @@
 #include <new>
 
 #include "execute/operations.hpp"
+#include "measure/meter.hpp"
 #include "strict/strict.hpp"
 
 namespace emulator {
@@ -61,9 +62,12 @@ Block::Block(const Program& program, const Launch& launch, Memory& memory, const
     warp.block = this;
     warp.base[1] = constants_.get();
   }
-  if (!launch.strict) return;
-  strict_ = std::make_unique<Strict>(*this, races);
-  for (Warp& warp : warps_) warp.strict = strict_.get();
+  if (launch.strict) strict_ = std::make_unique<Strict>(*this, races);
+  if (launch.measure) meter_ = std::make_unique<Meter>(program);
+  for (Warp& warp : warps_) {
+    warp.strict = strict_.get();
+    warp.meter = meter_.get();
+  }
 }
 
 void Block::reset(std::uint64_t index) {
@@ -170,7 +174,7 @@ void Block::run_path(Warp& warp) {
   const std::int64_t whole = warp.budget;
   if (diverged) warp.budget = std::min<std::int64_t>(warp.budget, 256);
   const std::int64_t slice = warp.budget;
-  if (warp.strict != nullptr) {
+  if (warp.strict != nullptr || warp.meter != nullptr) {
     run_watched(warp);
   } else {
     lanes().run(warp);

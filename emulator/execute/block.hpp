@@ -48,6 +48,8 @@ class Block {
   void run(std::uint64_t index);
 
   [[nodiscard]] const std::vector<Count>& counts() const { return counts_; }
+  /// Null unless the launch is measured.
+  [[nodiscard]] const Meter* meter() const { return meter_.get(); }
 
   // What handlers outside the inner loop need.
   [[nodiscard]] const Place& place() const { return place_; }
@@ -104,6 +106,7 @@ class Block {
   std::size_t shared_bytes_ = 0;
   std::size_t local_bytes_ = 0;
   std::unique_ptr<Strict> strict_;  ///< none when the launch is not strict
+  std::unique_ptr<Meter> meter_;    ///< none when it is not measured
 };
 
 /// True while lanes of the warp have not exited.

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "measure/measurement.hpp"
 #include "memory/memory.hpp"
 
 namespace emulator {
@@ -108,6 +109,7 @@ struct Launch {
   std::uint64_t instruction_limit = 0;    ///< warp instructions per block; 0: none
   int host_threads = 0;                   ///< blocks that run at the same time; 0: one per core
   bool strict = true;                     ///< definedness and races are checked as well
+  bool measure = false;                   ///< Statistics::measurement is filled in
 };
 
 /// What a launch did. Counts are of thread-level work except where said.
@@ -122,6 +124,7 @@ struct Statistics {
   std::uint64_t async_copy_bytes = 0;
   std::uint64_t tensor_flops = 0;
   std::uint64_t blocks = 0;
+  Measurement measurement;  ///< of measured launches
   void add(const Statistics& other);
 };
 

@@ -9,6 +9,7 @@
 
 #include "execute/block.hpp"
 #include "execute/module.hpp"
+#include "measure/meter.hpp"
 #include "strict/races.hpp"
 
 namespace emulator {
@@ -53,6 +54,7 @@ struct Progress {
   std::optional<Fault> fault;
   std::uint64_t fault_at = 0;  ///< position in the order of the block that raised it
   std::vector<Count> counts;
+  std::vector<Tally> tallies;  ///< of a measured launch
   LaunchRaces races;
   std::exception_ptr failure;  ///< of the host: no memory for a block's registers, say
 };
@@ -78,6 +80,9 @@ void work(const LoadedKernel& kernel, const Launch& launch, Memory& memory, cons
   for (std::size_t i = 0; i < progress.counts.size(); ++i) {
     progress.counts[i].warps += block.counts()[i].warps;
     progress.counts[i].threads += block.counts()[i].threads;
+  }
+  if (const Meter* meter = block.meter()) {
+    for (std::size_t i = 0; i < progress.tallies.size(); ++i) progress.tallies[i].add(meter->tallies()[i]);
   }
 }
 
@@ -150,6 +155,7 @@ void Statistics::add(const Statistics& other) {
   async_copy_bytes += other.async_copy_bytes;
   tensor_flops += other.tensor_flops;
   blocks += other.blocks;
+  measurement.add(other.measurement);
 }
 
 std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile& profile, Statistics& statistics) {
@@ -159,6 +165,7 @@ std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile
   const Order order(blocks, launch.seed);
   Progress progress;
   progress.counts.resize(kernel.program.code.size());
+  if (launch.measure) progress.tallies.resize(kernel.program.code.size());
   std::uint64_t workers = launch.host_threads > 0 ? static_cast<unsigned>(launch.host_threads)
                                                   : std::max(1u, std::thread::hardware_concurrency());
   workers = std::min(workers, blocks);
@@ -175,6 +182,10 @@ std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile
   for (std::thread& thread : threads) thread.join();
   if (progress.failure) std::rethrow_exception(progress.failure);
   summarise(kernel.program, progress.counts, statistics);
+  if (launch.measure) {
+    statistics.measurement.add(
+        summarise_measurement(kernel.program, progress.counts, progress.tallies, *kernel.lines, *kernel.sources));
+  }
   statistics.blocks += std::min(progress.next.load(), blocks);
   if (progress.fault && kernel.lines != nullptr) {
     const auto text_of = [&](int line) {

@@ -16,6 +16,7 @@ namespace emulator {
 struct Warp;
 struct Instruction;
 struct Strict;
+class Meter;
 class Block;
 
 /// Executes one instruction for the lanes of `mask`, which is never 0.
@@ -167,6 +168,7 @@ struct Warp {
   std::uint64_t parameter_bytes = 0;
   Block* block = nullptr;
   Strict* strict = nullptr;  ///< what checks the block; null when nothing does
+  Meter* meter = nullptr;    ///< what measures it; null when nothing does
   std::int64_t budget = 0;   ///< instructions until the scheduler looks again
   std::uint64_t executed = 0;
   unsigned index = 0;  ///< in its block

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "execute/machine.hpp"
+#include "ptx/source_lines.hpp"
 
 namespace emulator {
 
@@ -16,6 +17,7 @@ class LoadedKernel final : public Kernel {
   std::vector<Parameter> layout;
   int thread_limit = 0;
   const std::vector<std::string>* lines = nullptr;  ///< of the module's text, for faults
+  const ptx::SourceLines* sources = nullptr;        ///< where its lines come from
 
   [[nodiscard]] const std::string& name() const override { return program.name; }
   [[nodiscard]] const std::vector<Parameter>& parameters() const override { return layout; }
@@ -51,6 +53,7 @@ class LoadedModule final : public Module {
   }
 
   std::vector<std::string> lines;
+  ptx::SourceLines sources;
   std::map<std::string, Global, std::less<>> globals;  ///< .global and .const
   std::vector<std::unique_ptr<LoadedKernel>> entries;
 

@@ -3,6 +3,7 @@
 
 #include "execute/block.hpp"
 #include "execute/operations.hpp"
+#include "measure/meter.hpp"
 #include "strict/strict.hpp"
 
 namespace emulator {
@@ -56,11 +57,17 @@ void look_after(Warp& warp, const std::vector<std::size_t>& group, std::uint32_t
 void exchange(Warp& warp, const std::vector<std::size_t>& group, std::uint32_t lanes_here) {
   warp.exchange_lanes = lanes_here;
   if (warp.strict != nullptr) look_before(warp, group);
+  const auto measure = [&](const Instruction& in) {
+    if (warp.meter == nullptr) return;
+    warp.meter->before(warp, in, warp.active, warp.active);
+    warp.meter->after(warp, in, warp.active);
+  };
   for (const auto phase : {Warp::Exchange::deposit, Warp::Exchange::collect}) {
     warp.exchange_phase = phase;
     for (const std::size_t index : group) {
       enter_path(warp, index);
       const Instruction& in = *warp.ip;
+      if (phase == Warp::Exchange::deposit) measure(in);
       in.handler(warp, in, warp.active);
     }
   }

@@ -1,5 +1,6 @@
 // The inner loop of a launch that is watched: as lanes().run, with a look before and after every instruction.
 #include "execute/block.hpp"
+#include "measure/meter.hpp"
 #include "strict/strict.hpp"
 
 namespace emulator {
@@ -16,11 +17,16 @@ void run_watched(Warp& warp) {
     Count& count = warp.counts[&in - warp.code];
     count.warps += 1;
     count.threads += static_cast<unsigned>(__builtin_popcount(mask));
-    warp.strict->before(warp, in, asked, mask);
+    if (warp.strict != nullptr) warp.strict->before(warp, in, asked, mask);
     if (mask != 0) {
+      if (warp.meter != nullptr) warp.meter->before(warp, in, asked, mask);
       in.handler(warp, in, mask);
-      warp.strict->after(warp, in, mask & ~warp.parked);
+      const std::uint32_t done = mask & ~warp.parked;
+      if (warp.strict != nullptr) warp.strict->after(warp, in, done);
+      if (warp.meter != nullptr) warp.meter->after(warp, in, done);
       warp.parked = 0;
+    } else if (warp.meter != nullptr) {
+      warp.meter->skipped(warp, in, asked);
     }
     --budget;
   } while (warp.ip < warp.stop && budget > 0);

@@ -218,6 +218,7 @@ std::variant<std::unique_ptr<Module>, Fault> load_module(std::string_view text, 
                                                          const Profile& profile) {
   auto module = std::make_unique<LoadedModule>(memory);
   module->lines = split_lines(text);
+  module->sources = ptx::SourceLines(module->lines);
   try {
     const ptx::ModuleSyntax syntax = ptx::parse(text);
     std::map<std::string_view, std::uint64_t> globals;
@@ -226,6 +227,7 @@ std::variant<std::unique_ptr<Module>, Fault> load_module(std::string_view text, 
       if (!function.entry || !function.defined) continue;
       module->entries.push_back(decode_entry(syntax, function, globals, profile));
       module->entries.back()->lines = &module->lines;
+      module->entries.back()->sources = &module->sources;
     }
     return std::unique_ptr<Module>(std::move(module));
   } catch (const ptx::LoadError& error) {

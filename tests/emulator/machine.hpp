@@ -44,14 +44,15 @@ class Machine : public ::testing::Test {
  protected:
   Machine() : memory_(std::size_t{1} << 30) {}
 
-  static std::string ptx_of(const std::string& source, const std::string& arch = "compute_80") {
+  static std::string ptx_of(const std::string& source, const std::string& arch = "compute_80",
+                            const std::vector<std::string>& options = {}) {
     static const Nvrtc nvrtc;
     if (!nvrtc.found()) {
       ADD_FAILURE() << "no libnvrtc found";
       return {};
     }
     std::string log;
-    std::string ptx = nvrtc.compile(source, arch, log);
+    std::string ptx = nvrtc.compile(source, arch, log, options);
     EXPECT_FALSE(ptx.empty()) << log;
     return ptx;
   }
@@ -82,6 +83,7 @@ class Machine : public ::testing::Test {
     launch.instruction_limit = limit_;
     launch.host_threads = host_threads_;
     launch.strict = strict_;
+    launch.measure = measure_;
     statistics_ = {};
     return execute(launch, memory_, profile_, statistics_);
   }
@@ -156,6 +158,7 @@ class Machine : public ::testing::Test {
   std::uint64_t limit_ = 100'000'000;
   int host_threads_ = 2;
   bool strict_ = true;
+  bool measure_ = false;
   Statistics statistics_;
 };
 

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <string>
+#include <vector>
 
 #include "runtime/nvrtc.hpp"
 
@@ -22,7 +23,8 @@ class Nvrtc {
   [[nodiscard]] bool found() const { return library_ != nullptr; }
 
   /// The PTX, or an empty string and the compiler's log in `log`.
-  std::string compile(const std::string& source, const std::string& arch, std::string& log) const {
+  std::string compile(const std::string& source, const std::string& arch, std::string& log,
+                      const std::vector<std::string>& further = {}) const {
     const auto create =
         symbol<int (*)(void**, const char*, const char*, int, const char**, const char**)>("nvrtcCreateProgram");
     const auto build = symbol<int (*)(void*, int, const char**)>("nvrtcCompileProgram");
@@ -34,8 +36,9 @@ class Nvrtc {
     void* program = nullptr;
     if (create(&program, source.c_str(), "test.cu", 0, nullptr, nullptr) != 0) return {};
     const std::string option = "-arch=" + arch;
-    const char* options[] = {option.c_str()};
-    const bool good = build(program, 1, options) == 0;
+    std::vector<const char*> options = {option.c_str()};
+    for (const std::string& each : further) options.push_back(each.c_str());
+    const bool good = build(program, static_cast<int>(options.size()), options.data()) == 0;
     std::size_t size = 0;
     log_size(program, &size);
     log.resize(size);
