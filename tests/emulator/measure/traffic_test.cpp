@@ -168,11 +168,10 @@ TEST_F(Traffic, SectorsOfStridedLoads) {
 }
 
 TEST_F(Traffic, SectorsAndBytesOfAnAsynchronousCopy) {
-  access(
-      "global",
-      "mad.lo.u32 z, i, 16, 0;\ncp.async.cg.shared.global [z], [at], 16;\ncp.async.cg.shared.global [z], [at], 16, 8;\n"
-      "cp.async.wait_all;",
-      stride(32));
+  access("global",
+         "mad.lo.u32 z, i, 16, 0;\ncp.async.cg.shared.global [z], [at], 16;\ncp.async.wait_all;\n"
+         "cp.async.cg.shared.global [z], [at], 16, 8;\ncp.async.wait_all;",
+         stride(32));
   const Counters whole = of("cp.async.cg.shared.global [z], [at], 16;");
   EXPECT_EQ(whole.global_sectors, 32u);
   EXPECT_EQ(whole.excess_sectors, 16u);
