@@ -245,7 +245,7 @@ void Block::release(unsigned id) {
     }
     join_paths(warp);
   }
-  if (strict_) strict_->races.completed(id);
+  if (strict_) strict_->races.completed(id, barrier.expected != 0);
 }
 
 void Block::raise_limit(const Warp& warp) {

@@ -22,7 +22,7 @@ struct Extent {
 };
 
 /// Bytes that a launch may keep about every 4 bytes of device memory.
-constexpr std::size_t kTraceBytes = 32;
+constexpr std::size_t kTraceBytes = 48;
 
 /// All live allocations of one device. Thread-safe: blocks of a launch look extents up while the host allocates.
 class Memory {

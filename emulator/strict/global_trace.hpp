@@ -24,8 +24,10 @@ struct GlobalTouch {
 /// Lies in Extent::traces, one for each word.
 struct GlobalCell {
   std::uint32_t launch = 0;
-  GlobalTouch write, read;
-  std::uint16_t write_thread = 0, read_thread = 0;
+  GlobalTouch write;  ///< the latest
+  GlobalTouch weak;   ///< the latest that was not strong
+  GlobalTouch read;
+  std::uint16_t write_thread = 0, weak_thread = 0, read_thread = 0;
 };
 static_assert(sizeof(GlobalCell) == kTraceBytes);
 

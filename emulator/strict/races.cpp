@@ -113,12 +113,12 @@ void Races::exited(const Warp& warp, std::uint32_t lanes) {
   convict(warp, lanes);
 }
 
-void Races::completed(unsigned id) {
+void Races::completed(unsigned id, bool counted) {
   Arrivals& barrier = barriers_[id];
   bool all = !barrier.partial;
   for (unsigned w = 0; w < block_.warps(); ++w) {
     const Warp& warp = block_.warp(w);
-    all = all && barrier.waiting[w] == (warp.present & ~warp.exited);
+    all = all && barrier.waiting[w] == (counted ? warp.present : warp.present & ~warp.exited);
   }
   if (all) {
     clocks_.synchronise_all();

@@ -30,7 +30,8 @@ class Races {
   void warp_synchronised(const Warp& warp, std::uint32_t lanes);
   /// The lanes arrive at barrier `id` of the block, to wait there or to go on.
   void arrived(const Warp& warp, unsigned id, std::uint32_t lanes, bool wait);
-  void completed(unsigned id);
+  /// Barrier `id` lets everybody go on. One that is not `counted` waits for whoever has not exited.
+  void completed(unsigned id, bool counted);
   // The same for an object in shared memory that counts arrivals in phases, at offset `object`.
   void object_arrived(const Warp& warp, std::uint32_t lanes, std::uint64_t object);
   void object_completed(std::uint64_t object);

@@ -48,17 +48,17 @@ void Races::global_word(const Lane& lane, GlobalCell& cell, std::uint64_t at, un
   const char* mine = lane.kind == Access::Kind::load    ? "a read"
                      : lane.kind == Access::Kind::store ? "a write"
                                                         : "an atomic operation";
-  // Between a plain read and an atomic write of another block there is no telling which is meant to come first: loops
-  // around atom.cas begin so, and what is read is whole.
-  const auto collides = [&](const GlobalTouch& other) {
-    const bool excused = other.strong != 0 && (lane.strong || !lane.writes());
-    return (other.bytes & bytes) != 0 && !excused && !ordered(other);
-  };
-  if (collides(cell.write)) {
+  const auto collides = [&](const GlobalTouch& other) { return (other.bytes & bytes) != 0 && !ordered(other); };
+  const auto same = [&] {
     const auto count = static_cast<std::size_t>(__builtin_popcount(bytes));
-    const bool same = lane.has_value && std::memcmp(reinterpret_cast<const std::byte*>(at),
-                                                    lane.value.data() + (at - lane.address), count) == 0;
-    if (!same) raise_global(lane, at, cell.write, cell.write_thread, mine, "a write");
+    return lane.has_value &&
+           std::memcmp(reinterpret_cast<const std::byte*>(at), lane.value.data() + (at - lane.address), count) == 0;
+  };
+  // Strong accesses do not race among themselves. Nor do a plain read and an atomic write of another block here: there
+  // is no telling which is meant to come first, loops around atom.cas begin so, and what is read is whole.
+  if (collides(cell.weak) && !same()) raise_global(lane, at, cell.weak, cell.weak_thread, mine, "a write");
+  if (!lane.strong && lane.writes() && collides(cell.write) && !same()) {
+    raise_global(lane, at, cell.write, cell.write_thread, mine, "a write");
   }
   GlobalTouch now;
   now.block = index_;
@@ -96,6 +96,10 @@ void Races::global_word(const Lane& lane, GlobalCell& cell, std::uint64_t at, un
   if (cell.write.epoch != 0 && cell.write.block == index_) now.bytes |= cell.write.bytes;
   cell.write = now;
   cell.write_thread = thread;
+  if (lane.strong) return;
+  if (cell.weak.epoch != 0 && cell.weak.block == index_) now.bytes |= cell.weak.bytes;
+  cell.weak = now;
+  cell.weak_thread = thread;
 }
 
 void Races::order_global(const Lane& lane) {

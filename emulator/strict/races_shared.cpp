@@ -41,7 +41,8 @@ void Races::shared_bytes(const Lane& lane, std::uint64_t at, std::size_t bytes, 
 
 void Races::read(const Lane& lane, SharedCell& cell, std::uint64_t at, std::uint32_t lanes) {
   const unsigned warp = lane.warp.index;
-  if (!(lane.strong && cell.write.strong) && !ordered(warp, lanes, cell.write)) {
+  if (!ordered(warp, lanes, cell.weak)) throw FaultRaised{shared_fault(lane, at, cell.weak, "a read", "a write")};
+  if (!lane.strong && !ordered(warp, lanes, cell.write)) {
     Fault fault = shared_fault(lane, at, cell.write, "a read", "a write");
     if (!cell.write.atomic) throw FaultRaised{std::move(fault)};
     suspect(lane.thread(), at, std::move(fault));
@@ -71,8 +72,9 @@ void Races::read(const Lane& lane, SharedCell& cell, std::uint64_t at, std::uint
 void Races::write(const Lane& lane, SharedCell& cell, std::uint64_t at, std::size_t bytes, std::uint32_t lanes) {
   const unsigned warp = lane.warp.index;
   const auto mine = [&] { return lane.kind == Access::Kind::atomic ? "an atomic operation" : "a write"; };
-  if (!(lane.strong && cell.write.strong) && !ordered(warp, lanes, cell.write) && !same_value(lane, at, bytes)) {
-    throw FaultRaised{shared_fault(lane, at, cell.write, mine(), "a write")};
+  const Touch& before = lane.strong || ordered(warp, lanes, cell.write) ? cell.weak : cell.write;
+  if (!ordered(warp, lanes, before) && !same_value(lane, at, bytes)) {
+    throw FaultRaised{shared_fault(lane, at, before, mine(), "a write")};
   }
   const bool atomic = lane.kind == Access::Kind::atomic;
   for (const Touch& each : cell.reads) {
@@ -89,6 +91,7 @@ void Races::write(const Lane& lane, SharedCell& cell, std::uint64_t at, std::siz
   }
   const Stamp stamp = clocks_.now(warp * kLanes + static_cast<unsigned>(__builtin_ctz(lanes)));
   cell.write = {stamp, lane.code, lanes, static_cast<std::uint16_t>(warp), lane.strong, atomic, lane.asynchronous};
+  if (!lane.strong) cell.weak = cell.write;
   cell.reads = {};
   if (lane.asynchronous) in_flight_ += bytes;
 }
@@ -156,6 +159,7 @@ void Races::landed(Warp& warp, const PendingCopy& copy, unsigned lane) {
   trace_.each(copy.target[lane], copy.size, true, [&](SharedCell& cell, std::uint64_t, std::size_t bytes) {
     if (cell.write.in_flight) in_flight_ -= bytes;
     cell.write = {stamp, code, 1u << lane, static_cast<std::uint16_t>(warp.index), false, false, false};
+    cell.weak = cell.write;
   });
 }
 

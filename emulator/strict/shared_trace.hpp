@@ -22,7 +22,8 @@ struct Touch {
 };
 
 struct SharedCell {
-  Touch write;
+  Touch write;                 ///< the latest
+  Touch weak;                  ///< the latest that was not strong
   std::array<Touch, 2> reads;  ///< unordered ones of two warps, as far as there are
 };
 
