@@ -52,6 +52,11 @@ void osdn_emulator_reset_statistics(void);
  * of OSDN_EMULATOR_SEED. */
 void osdn_emulator_set_seed(uint64_t seed);
 
+/* Whether the launches that follow err where the PTX ISA manual lets them: approximate functions anywhere within their
+ * stated error, mma with its additions reordered and cut off as tensor cores do. How is a pure function of the seed and of
+ * the operands. Before cuInit it takes the place of OSDN_EMULATOR_PERTURB. */
+void osdn_emulator_set_perturb(int on);
+
 /* Makes every device an "sm_90" (or another that OSDN_EMULATOR_ARCH takes). Returns 0; 1 for an unknown architecture; 708
  * (CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE) while a context exists. Before cuInit it takes the place of OSDN_EMULATOR_ARCH. */
 int osdn_emulator_set_profile(const char* architecture);

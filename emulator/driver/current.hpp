@@ -23,4 +23,7 @@ CUresult use_architecture(const std::string& name);
 /// See osdn_emulator_set_seed.
 void use_seed(std::uint64_t seed);
 
+/// See osdn_emulator_set_perturb.
+void use_perturbation(bool on);
+
 }  // namespace emulator

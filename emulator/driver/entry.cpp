@@ -29,6 +29,7 @@ std::string& architecture_override() {
 
 /// What osdn_emulator_set_seed was told before cuInit.
 std::optional<std::uint64_t> seed_override;  // guarded by initialization_mutex()
+std::optional<bool> perturb_override;        // likewise
 
 std::mutex& initialization_mutex() {
   static auto* mutex = new std::mutex;
@@ -42,6 +43,7 @@ CUresult initialize() {
   std::optional<Settings> settings = read_settings(architecture_override());
   if (!settings) return CUDA_ERROR_INVALID_VALUE;
   settings->seed = seed_override.value_or(settings->seed);
+  settings->perturb = perturb_override.value_or(settings->perturb);
   // Never destroyed: a worker may still be inside a kernel when the process ends.
   the_driver = new Driver(*settings);
   pthread_atfork(nullptr, nullptr, [] { forked = true; });
@@ -118,6 +120,12 @@ void use_seed(std::uint64_t seed) {
   state->seed = seed;
   state->launches = 0;
   state->scheduler.set_seed(seed);
+}
+
+void use_perturbation(bool on) {
+  const std::lock_guard lock(initialization_mutex());
+  perturb_override = on;
+  if (Driver* state = driver_if_initialized()) state->perturb = on;
 }
 
 CUresult cuInit(unsigned flags) {

@@ -72,6 +72,10 @@ OSDN_EMULATOR_EXTRA void osdn_emulator_set_seed(uint64_t seed) {
   use_seed(seed);
 }
 
+OSDN_EMULATOR_EXTRA void osdn_emulator_set_perturb(int on) {
+  use_perturbation(on != 0);
+}
+
 OSDN_EMULATOR_EXTRA int osdn_emulator_set_profile(const char* architecture) {
   return entry([&] {
     require(architecture != nullptr);

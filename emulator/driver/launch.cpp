@@ -42,6 +42,8 @@ CUresult run(const KernelCall& call, Context& context) {
   launch.dynamic_shared = call.dynamic_shared;
   launch.parameters = call.parameters.data();
   launch.seed = mix(state.seed + mix(state.launches++));
+  // Of the seed alone: a device's functions do not change from launch to launch.
+  if (state.perturb) launch.perturbation = mix(state.seed ^ 0x5DEECE66D) | 1;
   launch.instruction_limit = state.settings.instruction_limit;
   launch.host_threads = state.settings.host_threads;
   launch.strict = state.settings.strict;

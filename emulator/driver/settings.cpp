@@ -102,6 +102,15 @@ bool read_bytes(const char* variable, std::size_t& out) {
   return true;
 }
 
+bool read_switch(const char* variable, bool& out) {
+  const char* text = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): once, in cuInit
+  if (text == nullptr || *text == '\0') return true;
+  const std::string_view view = text;
+  if (view != "on" && view != "off") return complain(variable, text, "on or off");
+  out = view == "on";
+  return true;
+}
+
 std::size_t host_memory() {
   return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
@@ -142,6 +151,7 @@ std::optional<Settings> read_settings(const std::string& architecture_override) 
                       read_number("OSDN_EMULATOR_THREADS", 0, 4096, threads) &&
                       read_number("OSDN_EMULATOR_STRICT", 0, 1, strict) &&
                       read_number("OSDN_EMULATOR_SEED", 0, UINT64_MAX, settings.seed) &&
+                      read_switch("OSDN_EMULATOR_PERTURB", settings.perturb) &&
                       read_number("OSDN_EMULATOR_INSTRUCTION_LIMIT", 0, UINT64_MAX, settings.instruction_limit) &&
                       read_bytes("OSDN_EMULATOR_MEMORY", settings.memory_bytes);
   if (!usable) return std::nullopt;

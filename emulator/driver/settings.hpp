@@ -36,6 +36,7 @@ struct Settings {
   int devices = 1;                      ///< OSDN_EMULATOR_DEVICES
   std::size_t memory_bytes = 0;         ///< OSDN_EMULATOR_MEMORY, per device
   std::uint64_t seed = 0;               ///< OSDN_EMULATOR_SEED
+  bool perturb = false;                 ///< OSDN_EMULATOR_PERTURB
   int host_threads = 0;                 ///< OSDN_EMULATOR_THREADS; 0: one per core
   std::uint64_t instruction_limit = 0;  ///< OSDN_EMULATOR_INSTRUCTION_LIMIT; 0: none
   bool strict = true;                   ///< OSDN_EMULATOR_STRICT

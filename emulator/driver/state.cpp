@@ -45,7 +45,8 @@ void break_kernel_nodes(Driver& state, const ContextPtr& context) {
 
 }  // namespace
 
-Driver::Driver(const Settings& read) : settings(read), scheduler(read.devices, read.seed), seed(read.seed) {
+Driver::Driver(const Settings& read)
+    : settings(read), scheduler(read.devices, read.seed), seed(read.seed), perturb(read.perturb) {
   for (int i = 0; i < settings.devices; ++i) {
     auto& device = *devices.emplace_back(
         std::make_unique<Device>(i, settings.architecture, settings.memory_bytes, settings.strict));

@@ -120,6 +120,7 @@ struct Driver {
   Allocations allocations;
   LaunchStatistics statistics;
   std::atomic<std::uint64_t> seed;
+  std::atomic<bool> perturb;
   std::atomic<std::uint64_t> launches{0};
   std::atomic<std::uint64_t> serial{0};  ///< ids of contexts, streams, captures, buffers
 

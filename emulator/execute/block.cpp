@@ -60,6 +60,7 @@ Block::Block(const Program& program, const Launch& launch, Memory& memory, const
     warp.local_bytes = local_bytes_;
     warp.parameter_bytes = program.parameter_bytes;
     warp.block = this;
+    warp.perturbation = launch.perturbation;
     warp.base[1] = constants_.get();
   }
   if (launch.strict) strict_ = std::make_unique<Strict>(*this, races);

@@ -110,6 +110,9 @@ struct Launch {
   int host_threads = 0;                   ///< blocks that run at the same time; 0: one per core
   bool strict = true;                     ///< definedness and races are checked as well
   bool measure = false;                   ///< Statistics::measurement is filled in
+  /// 0: approximate functions are rounded once and mma adds in the order of k. Else they err as the manual allows, in a
+  /// way that is a pure function of this number and of their operands.
+  std::uint64_t perturbation = 0;
 };
 
 /// What a launch did. Counts are of thread-level work except where said.

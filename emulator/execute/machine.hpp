@@ -167,9 +167,10 @@ struct Warp {
   std::uint64_t local_bytes = 0;  ///< per lane
   std::uint64_t parameter_bytes = 0;
   Block* block = nullptr;
-  Strict* strict = nullptr;  ///< what checks the block; null when nothing does
-  Meter* meter = nullptr;    ///< what measures it; null when nothing does
-  std::int64_t budget = 0;   ///< instructions until the scheduler looks again
+  Strict* strict = nullptr;        ///< what checks the block; null when nothing does
+  Meter* meter = nullptr;          ///< what measures it; null when nothing does
+  std::uint64_t perturbation = 0;  ///< Launch::perturbation; looked at by approximate functions and mma only
+  std::int64_t budget = 0;         ///< instructions until the scheduler looks again
   std::uint64_t executed = 0;
   unsigned index = 0;  ///< in its block
   // When several paths meet in one collective, each deposits its lanes' values here before any goes on.

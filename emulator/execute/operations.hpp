@@ -105,7 +105,6 @@ enum class Rounding : std::uint8_t { nearest_even, zero, down, up, nearest_away 
 constexpr std::uint8_t kFlushSubnormals = 1;
 constexpr std::uint8_t kSaturate = 2;      ///< to [0, 1]
 constexpr std::uint8_t kPropagateNan = 4;  ///< min.NaN, max.NaN
-constexpr std::uint8_t kApproximate = 8;
 constexpr std::uint8_t kRelu = 16;
 constexpr std::uint8_t kXorSign = 32;
 constexpr std::uint8_t kFinite = 64;   ///< cvt.satfinite
@@ -168,6 +167,8 @@ struct Lanes {
   Handler (*integer)(IntegerOp, ptx::Type);
   Handler (*saturating)(IntegerOp);  ///< .sat on s32
   Handler (*floating)(FloatOp, ptx::Type, Rounding, std::uint8_t flags);
+  /// .approx, or .full where there are both.
+  Handler (*approximate)(FloatOp, ptx::Type, bool full, std::uint8_t flags);
   Handler (*half)(FloatOp, ptx::Type);
   Handler (*compare)(ptx::Type, Comparison);  ///< setp; mode bits pick the combination
   Handler (*select)(ptx::Type);

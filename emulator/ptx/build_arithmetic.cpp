@@ -43,6 +43,12 @@ void floating(Build& b, FloatOp op, std::size_t count) {
   b.handler(lanes().floating(op, type, rounding, b.in().flags));
 }
 
+void approximate(Build& b, FloatOp op, std::size_t count) {
+  sources(b, count, b.type());
+  b.in().flags = float_flags(b);
+  b.handler(lanes().approximate(op, b.type(), b.word("round") == "full", b.in().flags));
+}
+
 void halves(Build& b, FloatOp op, std::size_t count) {
   const Type type = b.type();
   const bool packed = size_of(type) == 4;
@@ -222,6 +228,9 @@ void float_unary(Build& b) {
 }
 void float_binary(Build& b) {
   floating(b, float_op(b), 2);
+}
+void float_approximate(Build& b) {
+  approximate(b, float_op(b), float_op(b) == FloatOp::div ? 2 : 1);
 }
 void float_fma(Build& b) {
   floating(b, FloatOp::fma, 3);

@@ -27,6 +27,7 @@ void carry(Build&);
 void predicate_logic(Build&);
 void float_unary(Build&);
 void float_binary(Build&);
+void float_approximate(Build&);
 void float_fma(Build&);
 void float_min_max(Build&);
 void float_test(Build&);

@@ -84,6 +84,7 @@ class Machine : public ::testing::Test {
     launch.host_threads = host_threads_;
     launch.strict = strict_;
     launch.measure = measure_;
+    launch.perturbation = perturbation_;
     statistics_ = {};
     return execute(launch, memory_, profile_, statistics_);
   }
@@ -159,6 +160,7 @@ class Machine : public ::testing::Test {
   int host_threads_ = 2;
   bool strict_ = true;
   bool measure_ = false;
+  std::uint64_t perturbation_ = 0;
   Statistics statistics_;
 };
 

@@ -80,25 +80,6 @@ struct Sqrt {
   static float apply(float a) { return __builtin_sqrtf(a); }
   static double apply(double a) { return __builtin_sqrt(a); }
 };
-struct Rsqrt {
-  static float apply(float a) { return static_cast<float>(1.0 / __builtin_sqrt(static_cast<double>(a))); }
-  static double apply(double a) { return 1.0 / __builtin_sqrt(a); }
-};
-struct Ex2 {
-  static float apply(float a) { return std::exp2(a); }
-};
-struct Lg2 {
-  static float apply(float a) { return std::log2(a); }
-};
-struct Sin {
-  static float apply(float a) { return std::sin(a); }
-};
-struct Cos {
-  static float apply(float a) { return std::cos(a); }
-};
-struct Tanh {
-  static float apply(float a) { return std::tanh(a); }
-};
 
 template <class T>
 constexpr bool is_subnormal_or_zero(T v) {
@@ -314,8 +295,6 @@ Handler of_type(FloatOp op, Rounding rounding, std::uint8_t flags) {
       return pick<T, Rcp, 1>(rounding, flags);
     case FloatOp::sqrt:
       return pick<T, Sqrt, 1>(rounding, flags);
-    case FloatOp::rsqrt:
-      return pick<T, Rsqrt, 1>(rounding, flags);
     case FloatOp::neg:
       return sign<T, true>;
     case FloatOp::abs:
@@ -337,21 +316,7 @@ Handler of_type(FloatOp op, Rounding rounding, std::uint8_t flags) {
 
 Handler floating(FloatOp op, ptx::Type type, Rounding rounding, std::uint8_t flags) {
   if (type == ptx::Type::f64) return of_type<double>(op, rounding, flags);
-  if (type != ptx::Type::f32) return nullptr;
-  switch (op) {
-    case FloatOp::ex2:
-      return pick<float, Ex2, 1>(rounding, flags);
-    case FloatOp::lg2:
-      return pick<float, Lg2, 1>(rounding, flags);
-    case FloatOp::sin:
-      return pick<float, Sin, 1>(rounding, flags);
-    case FloatOp::cos:
-      return pick<float, Cos, 1>(rounding, flags);
-    case FloatOp::tanh:
-      return pick<float, Tanh, 1>(rounding, flags);
-    default:
-      return of_type<float>(op, rounding, flags);
-  }
+  return type == ptx::Type::f32 ? of_type<float>(op, rounding, flags) : nullptr;
 }
 
 }  // namespace emulator::EMULATOR_SET

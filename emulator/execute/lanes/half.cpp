@@ -1,7 +1,7 @@
 // Half precision arithmetic, f16 and bf16, alone and in pairs (PTX ISA 9.7.4).
 #include <cmath>
 
-#include "execute/lanes/formats.hpp"
+#include "execute/lanes/perturb.hpp"
 #include "execute/lanes/sets.hpp"
 
 namespace emulator::EMULATOR_SET {
@@ -38,13 +38,6 @@ struct Mul {
 struct Fma {
   static double apply(double a, double b, double c) { return add_to_odd(a * b, c); }
 };
-struct Ex2 {
-  static double apply(double a, double, double) { return std::exp2(a); }
-};
-struct Tanh {
-  static double apply(double a, double, double) { return std::tanh(a); }
-};
-
 template <bool kBf, class F>
 u16 one(const Instruction& in, u16 a, u16 b, u16 c) {
   if ((in.flags & kFlushSubnormals) != 0) {
@@ -116,6 +109,41 @@ template <bool kBf, class F, unsigned kSources>
 void arithmetic(Warp& warp, const Instruction& in, u32 mask) {
   halves(warp, in, mask, kSources, [&](u16 a, u16 b, u16 c) { return one<kBf, F>(in, a, b, c); });
 }
+/// ex2 and tanh; bounds of the manual for f16 and bf16 (PTX ISA 9.7.4.9, 9.7.4.10).
+template <bool kBf>
+struct Ex2 {
+  static double apply(double a) { return std::exp2(a); }
+  static Bound bound() { return {Bound::Kind::relative, kBf ? 0x1p-7 : std::exp2(-9.9)}; }
+  static constexpr u64 salt = 11;
+};
+template <bool kBf>
+struct Tanh {
+  static double apply(double a) { return std::tanh(a); }
+  static Bound bound() { return {Bound::Kind::absolute, kBf ? 0x1p-8 : std::exp2(-10.987)}; }
+  static constexpr u64 salt = 12;
+};
+
+/// The operand whose result is stated rather than approximate: zero, infinity, NaN.
+template <bool kBf>
+bool is_special(u16 v) {
+  return (v & 0x7FFFu) == 0 || (v & 0x7FFFu) >= (kBf ? kBf16 : kF16).infinity();
+}
+
+template <bool kBf, class F>
+void approximate(Warp& warp, const Instruction& in, u32 mask) {
+  const bool flushes = (in.flags & kFlushSubnormals) != 0;
+  halves(warp, in, mask, 1, [&](u16 a, u16, u16) {
+    if (flushes) a = flush<kBf>(a);
+    const double exact = F::apply(widen<kBf>(a));
+    u16 r = narrow<kBf>(exact);
+    if (warp.perturbation != 0 && !is_special<kBf>(a)) {
+      const u64 where = scramble(warp.perturbation ^ scramble(F::salt << 32 | u64{kBf} << 16 | a));
+      r = static_cast<u16>(moved(kBf ? kBf16 : kF16, r, exact, F::bound(), where));
+    }
+    return flushes ? flush<kBf>(r) : r;
+  });
+}
+
 template <bool kBf, bool kMax>
 void min_max(Warp& warp, const Instruction& in, u32 mask) {
   halves(warp, in, mask, 2, [&](u16 a, u16 b, u16) { return Extreme<kBf, kMax>::apply(in, a, b); });
@@ -140,9 +168,9 @@ Handler of_format(FloatOp op) {
     case FloatOp::fma:
       return arithmetic<kBf, Fma, 3>;
     case FloatOp::ex2:
-      return arithmetic<kBf, Ex2, 1>;
+      return approximate<kBf, Ex2<kBf>>;
     case FloatOp::tanh:
-      return arithmetic<kBf, Tanh, 1>;
+      return approximate<kBf, Tanh<kBf>>;
     case FloatOp::min:
       return min_max<kBf, false>;
     case FloatOp::max:

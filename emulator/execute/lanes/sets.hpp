@@ -13,6 +13,7 @@ Handler integer(IntegerOp op, ptx::Type type);
 Handler bit_operation(IntegerOp op, ptx::Type type);  ///< part of integer()
 Handler saturating(IntegerOp op);
 Handler floating(FloatOp op, ptx::Type type, Rounding rounding, std::uint8_t flags);
+Handler approximate(FloatOp op, ptx::Type type, bool full, std::uint8_t flags);
 Handler half(FloatOp op, ptx::Type type);
 Handler compare(ptx::Type type, Comparison comparison);
 Handler select(ptx::Type type);

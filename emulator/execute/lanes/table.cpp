@@ -6,6 +6,7 @@ const Lanes table = {
     .integer = integer,
     .saturating = saturating,
     .floating = floating,
+    .approximate = approximate,
     .half = half,
     .compare = compare,
     .select = select,

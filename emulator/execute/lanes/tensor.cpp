@@ -1,6 +1,7 @@
 // Matrix instructions of a warp (PTX ISA 9.7.14): mma, ldmatrix, stmatrix, movmatrix.
 // Fragments are unpacked into plain matrices, multiplied, and packed again. In the manual's words, lane = 4 * group +
 // t.
+#include "execute/lanes/accumulate.hpp"
 #include "execute/lanes/address.hpp"
 #include "execute/lanes/collective.hpp"
 #include "execute/lanes/formats.hpp"
@@ -106,6 +107,47 @@ void rows_of_b(const Warp& warp, const RowOperand* registers, float (*rows)[8]) 
   }
 }
 
+/// Where the factors of column k stand: those of row 8 h + g, four floats for each g.
+template <unsigned kHalves, unsigned kParts>
+const float* row_of_a(const float (*a)[kParts][kLanes], unsigned h, unsigned k) {
+  return a[k / (4 * kParts) * kHalves + h][k % kParts] + k % (4 * kParts) / kParts;
+}
+
+/// C += A B, adding the products in the order of k.
+template <unsigned kA, unsigned kParts, unsigned kK>
+void multiply_in_order(const float (*a)[kParts][kLanes], const float (*b)[8], float (*c)[kLanes]) {
+  constexpr unsigned kHalves = kA * 4 * kParts / kK;
+  for (unsigned h = 0; h < kHalves; ++h) {
+    Vector8 sum[8];
+    for (unsigned g = 0; g < 8; ++g) sum[g] = Vector8::load(c[2 * h] + 4 * g, c[2 * h + 1] + 4 * g);
+    for (unsigned k = 0; k < kK; ++k) {
+      const Vector8 line = Vector8::load(b[k], b[k] + 4);
+      const float* scale = row_of_a<kHalves>(a, h, k);
+      for (unsigned g = 0; g < 8; ++g) sum[g].add_scaled(scale[4 * g], line);
+    }
+    for (unsigned g = 0; g < 8; ++g) sum[g].store(c[2 * h] + 4 * g, c[2 * h + 1] + 4 * g);
+  }
+}
+
+/// C += A B as some tensor core does it.
+template <unsigned kA, unsigned kParts, unsigned kK, bool kHalf>
+[[gnu::noinline]] void multiply_perturbed(u64 seed, const float (*a)[kParts][kLanes], const float (*b)[8],
+                                          float (*c)[kLanes]) {
+  constexpr unsigned kHalves = kA * 4 * kParts / kK;
+  const Adder<kK> adder(seed);
+  for (unsigned h = 0; h < kHalves; ++h) {
+    for (unsigned g = 0; g < 8; ++g) {
+      float factors[kK], sum[8];
+      for (unsigned k = 0; k < kK; ++k) factors[k] = row_of_a<kHalves>(a, h, k)[4 * g];
+      std::memcpy(sum, c[2 * h] + 4 * g, 16);
+      std::memcpy(sum + 4, c[2 * h + 1] + 4 * g, 16);
+      add_products<kK, kHalf>(adder, factors, b, sum);
+      std::memcpy(c[2 * h] + 4 * g, sum, 16);
+      std::memcpy(c[2 * h + 1] + 4 * g, sum + 4, 16);
+    }
+  }
+}
+
 /// list: the registers of d, a, b, c. In the manual's words a lane is 4 g + t; register r of A holds row g + 8 (r odd),
 /// columns kParts t + p + 4 kParts (r / 2); a pair of registers of C holds row g, columns 2 t and 2 t + 1. So the four
 /// lanes of a group hold a row of C between them, and rows are multiplied where they lie.
@@ -126,15 +168,10 @@ void mma(Warp& warp, const Instruction& in, u32 mask) {
   } else {
     for (unsigned r = 0; r < kM / 4; ++r) std::memcpy(c[r], row<float>(warp, addend[r]), sizeof(c[r]));
   }
-  for (unsigned h = 0; h < kHalves; ++h) {
-    Vector8 sum[8];
-    for (unsigned g = 0; g < 8; ++g) sum[g] = Vector8::load(c[2 * h] + 4 * g, c[2 * h + 1] + 4 * g);
-    for (unsigned k = 0; k < kK; ++k) {
-      const Vector8 line = Vector8::load(b[k], b[k] + 4);
-      const float* scale = a[k / (4 * kParts) * kHalves + h][k % kParts] + k % (4 * kParts) / kParts;
-      for (unsigned g = 0; g < 8; ++g) sum[g].add_scaled(scale[4 * g], line);
-    }
-    for (unsigned g = 0; g < 8; ++g) sum[g].store(c[2 * h] + 4 * g, c[2 * h + 1] + 4 * g);
+  if (warp.perturbation == 0) {
+    multiply_in_order<kA, kParts, kK>(a, b, c);
+  } else {
+    multiply_perturbed<kA, kParts, kK, kHalfD && kHalfC>(warp.perturbation, a, b, c);
   }
   if constexpr (kHalfD) {
     for (unsigned h = 0; h < kHalves; ++h) {
@@ -196,9 +233,12 @@ void mma_double(Warp& warp, const Instruction& in, u32 mask) {
     for (unsigned lane = 0; lane < kLanes; ++lane) b[lane % 4 + 4 * r][lane / 4] = values[lane];
   }
   unpack_c<double, kM>(warp, in.list + kD + kA + kB, c);
+  std::array<u8, kK> order;
+  for (unsigned k = 0; k < kK; ++k) order[k] = static_cast<u8>(k);
+  if (warp.perturbation != 0) order = Adder<kK>(warp.perturbation).order;
   for (unsigned i = 0; i < kM; ++i) {
     for (unsigned j = 0; j < 8; ++j) {
-      for (unsigned k = 0; k < kK; ++k) c[i][j] = __builtin_fma(a[i][k], b[k][j], c[i][j]);
+      for (const u8 k : order) c[i][j] = __builtin_fma(a[i][k], b[k][j], c[i][j]);
     }
   }
   pack_d<double, kM>(warp, in.list, c);

@@ -29,6 +29,7 @@ struct Api {
   decltype(&osdn_emulator_statistics) statistics = nullptr;
   decltype(&osdn_emulator_statistics_json) statistics_json = nullptr;
   decltype(&osdn_emulator_reset_statistics) reset_statistics = nullptr;
+  decltype(&osdn_emulator_set_perturb) set_perturb = nullptr;
   decltype(&osdn_emulator_set_seed) set_seed = nullptr;
   decltype(&osdn_emulator_set_profile) set_profile = nullptr;
 

@@ -1,5 +1,6 @@
 // Launches: parameters, limits, asynchrony, faults that stick, statistics.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <random>
@@ -227,6 +228,31 @@ TEST_F(LaunchTest, WorkBehindAFaultDoesNotRun) {
   gate.release();
   EXPECT_RESULT(CUDA_ERROR_LAUNCH_FAILED, driver.cuStreamSynchronize(order));
   EXPECT_EQ(*seen, 0U);
+}
+
+// exponentials writes ex2.approx of tid / 32: ulps of 2^(tid / 32 - 23) (PTX ISA 9.7.3.21).
+TEST_F(LaunchTest, APerturbedDeviceErrsByItsSeedAlone) {
+  const CUfunction kernel = function(kKernels, "exponentials");
+  CUdeviceptr memory = allocate(1024);
+  const auto answers = [&](bool on, std::uint64_t seed) {
+    driver.set_seed(seed);
+    driver.set_perturb(on ? 1 : 0);
+    EXPECT_OK(launch(kernel, 1, 256, {&memory}));
+    return read<float>(memory, 256);
+  };
+  const auto plain = answers(false, 1);
+  const auto once = answers(true, 1);
+  EXPECT_OK(launch(kernel, 1, 256, {&memory}));  // another launch of the same device
+  EXPECT_EQ(read<float>(memory, 256), once);
+  EXPECT_EQ(answers(true, 1), once);
+  EXPECT_NE(answers(true, 2), once);
+  EXPECT_EQ(answers(false, 3), plain);
+  std::size_t moved = 0;
+  for (std::size_t i = 0; i < 256; ++i) {
+    moved += once[i] != plain[i];
+    EXPECT_NEAR(once[i], plain[i], 2 * std::ldexp(1.0, static_cast<int>(i) / 32 - 23)) << i;
+  }
+  EXPECT_GT(moved, 128U);
 }
 
 TEST_F(LaunchTest, StatisticsCountWhatRan) {

@@ -31,7 +31,7 @@ Outcome run(const std::string& command) {
 Outcome probe(const std::string& variables, const std::string& question) {
   return run(
       "env -u OSDN_EMULATOR_ARCH -u OSDN_EMULATOR_DEVICES -u OSDN_EMULATOR_MEMORY -u OSDN_EMULATOR_SEED "
-      "-u OSDN_EMULATOR_THREADS -u OSDN_EMULATOR_INSTRUCTION_LIMIT " +
+      "-u OSDN_EMULATOR_PERTURB -u OSDN_EMULATOR_THREADS -u OSDN_EMULATOR_INSTRUCTION_LIMIT " +
       variables + " '" OSDN_DRIVER_PROBE "' " + question);
 }
 
@@ -52,13 +52,14 @@ TEST(ProcessTest, TheEnvironmentDescribesTheDevices) {
 }
 
 TEST(ProcessTest, AMalformedVariableIsNamed) {
-  const std::array<std::array<const char*, 2>, 8> cases{{{"OSDN_EMULATOR_ARCH", "sm_81"},
+  const std::array<std::array<const char*, 2>, 9> cases{{{"OSDN_EMULATOR_ARCH", "sm_81"},
                                                          {"OSDN_EMULATOR_DEVICES", "0"},
                                                          {"OSDN_EMULATOR_DEVICES", "two"},
                                                          {"OSDN_EMULATOR_MEMORY", "12Q"},
                                                          {"OSDN_EMULATOR_MEMORY", "-1"},
                                                          {"OSDN_EMULATOR_MEMORY", "99999999T"},
                                                          {"OSDN_EMULATOR_SEED", "0x10"},
+                                                         {"OSDN_EMULATOR_PERTURB", "yes"},
                                                          {"OSDN_EMULATOR_THREADS", "-2"}}};
   for (const auto& [variable, value] : cases) {
     const std::string setting = std::string(variable) + "=" + value;
