@@ -246,7 +246,10 @@ void Block::release(unsigned id) {
     }
     join_paths(warp);
   }
-  if (strict_) strict_->races.completed(id, barrier.expected != 0);
+  if (strict_) {
+    strict_->meetings.completed(id, barrier.expected != 0);
+    strict_->races.completed(id, barrier.expected != 0);
+  }
 }
 
 void Block::raise_limit(const Warp& warp) {

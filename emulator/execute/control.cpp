@@ -140,8 +140,7 @@ void warp_barrier(Warp& warp, const Instruction& in, std::uint32_t mask) {
             "the executing lane is not in its own member mask");
     }
     if ((wanted & warp.exited) != 0) {
-      raise(warp, in, first_lane(group), Fault::Kind::divergent_barrier,
-            "the member mask names lanes that have exited");
+      raise_absent(warp, in, group);
     }
     if ((wanted & warp.present & ~group) != 0) {
       park(warp, in, group, Path::State::collective, wanted);
@@ -182,7 +181,10 @@ void barrier(Warp& warp, const Instruction& in, std::uint32_t mask) {
       barrier.voted += static_cast<std::uint32_t>(__builtin_popcount(group));
       barrier.yes += static_cast<std::uint32_t>(__builtin_popcount(group & p));
     }
-    if (warp.strict != nullptr) warp.strict->races.arrived(warp, id, group, in.mode != kBarrierArrive);
+    if (warp.strict != nullptr) {
+      warp.strict->races.arrived(warp, id, group, in.mode != kBarrierArrive);
+      warp.strict->meetings.arrived(warp, in, id, group);
+    }
     if (in.mode != kBarrierArrive) park(warp, in, group, Path::State::barrier, id);
   }
 }

@@ -97,6 +97,11 @@ void raise(const Warp& warp, const Instruction& in, unsigned lane, Fault::Kind k
   raise_text(warp, in, lane, kind, message);
 }
 
+void raise_absent(const Warp& warp, const Instruction& in, std::uint32_t group) {
+  raise(warp, in, static_cast<unsigned>(__builtin_ctz(group)), Fault::Kind::divergent_barrier,
+        "the member mask names lanes that have exited");
+}
+
 void raise_bounds(const Warp& warp, const Instruction& in, unsigned lane, const char* space, std::uint64_t address,
                   std::size_t bytes, std::uint64_t limit) {
   raise_text(warp, in, lane, Fault::Kind::out_of_bounds,

@@ -63,6 +63,8 @@ struct InstructionNote {
   bool fence = false;               ///< of memory, with order and scope
   bool matrix = false;              ///< ldmatrix, stmatrix: lanes hold addresses of rows
   std::uint8_t register_bytes = 0;  ///< of each register of a load or store
+  std::uint16_t behind = 0;         ///< of a barrier: the place where a thread is done with it, from 1; 0: none
+  std::uint16_t place_behind = 0;   ///< this is such a place
   std::uint16_t bytes = 0;          ///< per thread, of a memory access
   std::uint32_t warp_flops = 0;     ///< tensor operations of one warp
 };
@@ -96,6 +98,7 @@ struct Program {
   std::vector<std::uint64_t> constants;  ///< rows of the constant base
   std::vector<CallSite> calls;
   std::vector<FunctionFrame> functions;  ///< 0 is the entry
+  std::uint32_t places_behind = 0;       ///< behind barriers
   std::uint32_t entry = 0;               ///< index of its first instruction
   std::uint32_t register_bytes = 0;      ///< of the deepest chain of calls
   std::uint32_t local_bytes = 0;
@@ -205,6 +208,10 @@ std::byte* resolve_global(Warp& warp, const Instruction& in, unsigned lane, std:
                                std::uint64_t address, std::size_t bytes, std::uint64_t limit);
 [[noreturn]] void raise_misaligned(const Warp& warp, const Instruction& in, unsigned lane, std::uint64_t address,
                                    std::size_t bytes);
+
+/// The lanes of `group` wait at `in` for lanes that have exited. The manual lets them go on, with whatever those lanes
+/// would have brought: a strict device does not.
+[[noreturn]] void raise_absent(const Warp& warp, const Instruction& in, std::uint32_t group);
 
 /// Removes `lanes` from the running path and lets them wait at `in`.
 void park(Warp& warp, const Instruction& in, std::uint32_t lanes, Path::State state, std::uint32_t members);

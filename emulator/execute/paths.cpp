@@ -154,6 +154,9 @@ bool resolve_collectives(Warp& warp) {
       one_place = one_place && same_place(path, other);
     }
     if ((path.members & live & ~lanes_here) != 0) continue;
+    if (warp.strict != nullptr && path.state == Path::State::collective && (path.members & warp.exited) != 0) {
+      raise_absent(warp, *path.ip, lanes_here);
+    }
     if (one_place) {
       unite(warp, group);
     } else {

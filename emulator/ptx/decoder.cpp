@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ptx/behind.hpp"
+
 namespace emulator::ptx {
 
 void fail_syntax(int line, const std::string& message) {
@@ -187,7 +189,25 @@ void FunctionDecoder::run() {
   finish();
 }
 
+/// Only in a kernel's own body: what lies behind a barrier of a function may come again with the next call.
+void FunctionDecoder::mark_barriers() {
+  std::vector<std::uint32_t> barriers;
+  for (std::uint32_t i = 0; i < drafts_.size(); ++i) {
+    const Instruction& in = drafts_[i].in;
+    if (in.handler == control::barrier && (in.flags & kBarrierCounted) == 0) barriers.push_back(i);
+  }
+  const std::vector<std::uint32_t> places = behind(drafts_, barriers);
+  Program& program = *context_.program;
+  for (std::size_t k = 0; k < barriers.size(); ++k) {
+    if (places[k] == kNoTarget || program.places_behind == 0xFFFFu) continue;
+    InstructionNote& place = drafts_[places[k]].note;
+    if (place.place_behind == 0) place.place_behind = static_cast<std::uint16_t>(++program.places_behind);
+    drafts_[barriers[k]].note.behind = place.place_behind;
+  }
+}
+
 void FunctionDecoder::finish() {
+  if (number_ == 0) mark_barriers();
   Program& program = *context_.program;
   const auto base = static_cast<std::uint32_t>(program.code.size());
   for (Draft& draft : drafts_) {

@@ -107,6 +107,7 @@ class FunctionDecoder {
   void declare_frame();
   void statement(const Statement& statement);
   void finish();
+  void mark_barriers();
   void allocate_registers();
 
   ProgramContext& context_;

@@ -4,6 +4,7 @@ namespace emulator {
 
 void Strict::before(Warp& warp, const Instruction& in, std::uint32_t asked, std::uint32_t mask) {
   definedness.guard(warp, in, asked);
+  meetings.before(warp, in, asked);
   if (mask == 0) return;
   std::array<Access, 2> accesses;
   const unsigned count = accesses_of(warp, in, mask, accesses);

@@ -8,15 +8,17 @@
 
 #include "execute/access.hpp"
 #include "strict/definedness.hpp"
+#include "strict/meetings.hpp"
 #include "strict/races.hpp"
 
 namespace emulator {
 
 struct Strict {
-  Strict(Block& block, LaunchRaces& launch) : definedness(block), races(block, launch) {}
+  Strict(Block& block, LaunchRaces& launch) : definedness(block), meetings(block), races(block, launch) {}
   /// A block begins.
   void reset() {
     definedness.reset();
+    meetings.reset();
     races.reset();
   }
   /// `mask`: the lanes that are about to execute `in`; `asked`: those before its guard was looked at.
@@ -25,6 +27,7 @@ struct Strict {
   void after(Warp& warp, const Instruction& in, std::uint32_t done);
 
   Definedness definedness;
+  Meetings meetings;
   Races races;
 };
 

@@ -43,6 +43,7 @@ void collective(Warp& warp, const Instruction& in, u32 mask, const T* source, F 
       raise(warp, in, static_cast<unsigned>(__builtin_ctz(group & ~wanted)), Fault::Kind::divergent_barrier,
             "the executing lane is not in its own member mask");
     }
+    if ((wanted & warp.exited) != 0 && warp.strict != nullptr) raise_absent(warp, in, group);
     if ((wanted & live & ~group) == 0) {
       run[runs++] = group;
     } else {
