@@ -1,6 +1,9 @@
-// How fast the emulator executes the forward pass. Its speed says nothing about a GPU's.
+// How fast the emulator executes the forward pass: strict, or not with OSDN_EMULATOR_STRICT=0. Its speed says nothing
+// about a GPU's.
 #include <benchmark/benchmark.h>
 
+#include <cstdlib>
+#include <string_view>
 #include <vector>
 
 #include "bench/subject.hpp"
@@ -43,6 +46,9 @@ void forward(benchmark::State& state) {
   using benchmark::Counter;
   const auto iterations = static_cast<double>(state.iterations());
   const double token_heads = static_cast<double>(rows) * iterations;
+  const char* strict = std::getenv("OSDN_EMULATOR_STRICT");
+  state.SetLabel(strict != nullptr && std::string_view(strict) == "0" ? "not strict" : "strict");
+  state.counters["thread_instructions/s"] = Counter(static_cast<double>(counts.thread_instructions), Counter::kIsRate);
   state.counters["warp_instructions/s"] = Counter(static_cast<double>(counts.warp_instructions), Counter::kIsRate);
   state.counters["token_heads/s"] = Counter(token_heads, Counter::kIsRate);
   state.counters["global_bytes/th"] =

@@ -43,7 +43,7 @@ $again:
          ";\n  @%p1 bra $again;\n  ret;\n}\n";
 }
 
-/// One launch of 8 blocks of 128 threads per iteration, on all cores.
+/// One launch of 8 blocks of 128 threads per iteration, on all cores; range(0): strict.
 emulator::Statistics run(benchmark::State& state, const std::string& ptx) {
   emulator::Memory memory(1 << 20);
   const emulator::Profile profile;
@@ -54,6 +54,7 @@ emulator::Statistics run(benchmark::State& state, const std::string& ptx) {
   launch.kernel = module.kernel("looped");
   launch.grid = {8, 1, 1};
   launch.block = {128, 1, 1};
+  launch.strict = state.range(0) != 0;
   emulator::Statistics total;
   for (auto _ : state)
     if (const auto fault = emulator::execute(launch, memory, profile, total)) throw std::runtime_error(fault->text());
@@ -68,7 +69,7 @@ void fp32(benchmark::State& state) {
   const auto total = run(state, looped("  fma.rn.f32 %f3, %f3, %f1, %f2;\n"));
   state.counters["thread_instructions/s"] = rate(total.thread_instructions);
 }
-BENCHMARK(fp32)->UseRealTime();
+BENCHMARK(fp32)->ArgName("strict")->Arg(0)->Arg(1)->UseRealTime();
 
 void mma_bf16(benchmark::State& state) {
   const auto total = run(state, looped("  mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f3, %f4, %f5, %f6}, "
@@ -76,7 +77,7 @@ void mma_bf16(benchmark::State& state) {
   state.counters["tensor_flop/s"] = rate(total.tensor_flops);
   state.counters["mma/s"] = rate(total.tensor_flops / (2 * 16 * 8 * 16));
 }
-BENCHMARK(mma_bf16)->UseRealTime();
+BENCHMARK(mma_bf16)->ArgName("strict")->Arg(0)->Arg(1)->UseRealTime();
 
 /// The driver's entries that a launch needs, loaded as a program loads them.
 struct Driver {

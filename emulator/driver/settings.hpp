@@ -38,7 +38,8 @@ struct Settings {
   std::uint64_t seed = 0;               ///< OSDN_EMULATOR_SEED
   bool perturb = false;                 ///< OSDN_EMULATOR_PERTURB
   int host_threads = 0;                 ///< OSDN_EMULATOR_THREADS; 0: one per core
-  std::uint64_t instruction_limit = 0;  ///< OSDN_EMULATOR_INSTRUCTION_LIMIT; 0: none
+  /// OSDN_EMULATOR_INSTRUCTION_LIMIT; 0: none. No kernel that a GPU is meant to finish in seconds needs more.
+  std::uint64_t instruction_limit = std::uint64_t{1} << 32;
   bool strict = true;                   ///< OSDN_EMULATOR_STRICT
 };
 

@@ -141,7 +141,8 @@ void Races::order_shared(const Lane& lane, std::uint64_t at) {
       if (acquires) {
         clocks_.acquire(thread, found->second);
       } else {
-        seen_[thread].push_back(at);
+        auto& seen = seen_[thread];
+        if (seen.empty() || seen.back() != at) seen.push_back(at);  // spinning sees one place over and over
       }
     }
   }
