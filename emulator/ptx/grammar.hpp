@@ -29,16 +29,18 @@ class Match {
 /// '|', with a name in front ("type=f32|f64"; else the first alternative names it) and '?' when it may be missing.
 class Grammar {
  public:
-  explicit Grammar(std::string_view text);
-  /// True when the words are exactly such a sequence.
-  [[nodiscard]] bool matches(const std::vector<std::string_view>& words, Match& match) const;
-
- private:
   struct Group {
     std::string_view name;
     bool optional = false;
     std::vector<std::string_view> alternatives;
   };
+  explicit Grammar(std::string_view text);
+  /// True when the words are exactly such a sequence.
+  [[nodiscard]] bool matches(const std::vector<std::string_view>& words, Match& match) const;
+
+  [[nodiscard]] const std::vector<Group>& groups() const { return groups_; }
+
+ private:
   std::vector<Group> groups_;
 };
 

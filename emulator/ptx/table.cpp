@@ -1,4 +1,4 @@
-// The one table of instructions: what the emulator executes, where the PTX ISA manual (9.0) describes it, which
+// The one table of instructions: what the emulator executes, where the PTX ISA manual (9.1) describes it, which
 // modifiers it takes, and what builds it. An instruction that fits no row is refused when a module is loaded.
 #include <unordered_map>
 
@@ -20,7 +20,7 @@ constexpr int op(FloatOp o) {
 #define LOGIC_TYPES "type=b16|b32|b64"
 #define ROUNDING "?round=rn|rz|rm|rp"
 #define COMPARISONS "cmp=eq|ne|lt|le|gt|ge|lo|ls|hi|hs|equ|neu|ltu|leu|gtu|geu|num|nan"
-#define COMPARE_TYPES "type=b16|b32|b64|u16|u32|u64|s16|s32|s64|f16|f16x2|bf16|bf16x2|f32|f64"
+#define COMPARE_TYPES "type=b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64"
 #define MEMORY_TYPES "type=b8|u8|s8|b16|u16|s16|b32|u32|s32|f32|b64|u64|s64|f64"
 #define SPACES "?space=global|shared|shared::cta|shared::cluster|local|const|param|param::entry|param::func"
 #define ORDER "?order=weak|relaxed|acquire|release|acq_rel|volatile|mmio"
@@ -113,6 +113,9 @@ const std::vector<Row>& rows() {
       {"setp", "9.7.6.2", COMPARISONS " ?combine=and|or|xor ?ftz " COMPARE_TYPES, compare},
       {"selp", "9.7.6.3", "type=b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64", select},
       {"slct", "9.7.6.4", "?ftz type=b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64 ctype=s32|f32", select_sign},
+      // Half precision comparison
+      {"set", "9.7.7.1", COMPARISONS " ?combine=and|or|xor ?ftz dtype=u32|s32 type=f16|bf16", set},
+      {"setp", "9.7.7.2", COMPARISONS " ?combine=and|or|xor ?ftz " HALVES, compare},
       // Logic and shift
       {"and", "9.7.8.1", LOGIC_TYPES, integer_binary, op(I::bit_and)},
       {"and", "9.7.8.1", "type=pred", predicate_logic, op(I::bit_and)},
@@ -131,7 +134,8 @@ const std::vector<Row>& rows() {
       {"mov", "9.7.9.3", "type=pred|b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64|f16|f16x2|bf16|bf16x2", move},
       {"shfl", "9.7.9.6", "sync mode=up|down|bfly|idx b32", shuffle},
       {"prmt", "9.7.9.7", "type=b32 ?mode=f4e|b4e|rc8|ecl|ecr|rc16", permute},
-      {"ld", "9.7.9.8", ORDER " " SCOPE " " SPACES " ?nc " CACHE " " EVICTION " ?vec=v2|v4|v8 " MEMORY_TYPES, load},
+      {"ld", "9.7.9.8", ORDER " " SCOPE " " SPACES " " CACHE " " EVICTION " ?vec=v2|v4|v8 " MEMORY_TYPES, load},
+      {"ld", "9.7.9.9", "space=global ?cache=ca|cg|cs nc " EVICTION " ?vec=v2|v4|v8 " MEMORY_TYPES, load},
       {"ldu", "9.7.9.10", SPACES " ?vec=v2|v4 " MEMORY_TYPES, load},
       {"st", "9.7.9.11", ORDER " " SCOPE " " SPACES " " CACHE " " EVICTION " ?vec=v2|v4|v8 " MEMORY_TYPES, store},
       {"prefetch", "9.7.9.15", "?space=global|local level=L1|L2|L2::evict_last|L2::evict_normal", prefetch},
@@ -165,7 +169,7 @@ const std::vector<Row>& rows() {
       {"ret", "9.7.12.6", "?uni", leave, 0},
       {"exit", "9.7.12.7", "", leave, 1},
       // Synchronisation
-      {"bar", "9.7.13.1", "warp sync", warp_barrier},
+      {"bar", "9.7.13.2", "warp sync", warp_barrier},
       {"bar", "9.7.13.1", "?cta kind=sync|arrive", barrier, 1},
       {"barrier", "9.7.13.1", "?cta kind=sync|arrive ?aligned", barrier, 0},
       {"bar", "9.7.13.1", "?cta red kind=popc|and|or type=u32|pred", barrier_reduction, 1},
@@ -193,10 +197,10 @@ const std::vector<Row>& rows() {
       {"griddepcontrol", "9.7.13.13", "kind=launch_dependents|wait", nothing},
       {"elect", "9.7.13.14", "sync", elect},
       // Matrices
-      {"mma", "9.7.14.5", "sync aligned " MATRIX_SHAPES " row col d=f16|f32 a=f16|bf16|tf32 b=f16|bf16|tf32 c=f16|f32",
-       matrix_multiply},
-      {"mma", "9.7.14.5", "sync aligned " MATRIX_SHAPES " row col d=f64 a=f64 b=f64 c=f64", matrix_multiply},
-      {"mma", "9.7.14.5", "sync aligned " MATRIX_SHAPES " row col ?satfinite d=s32 a=s8|u8 b=s8|u8 c=s32",
+      {"mma", "9.7.14.5.14",
+       "sync aligned " MATRIX_SHAPES " row col d=f16|f32 a=f16|bf16|tf32 b=f16|bf16|tf32 c=f16|f32", matrix_multiply},
+      {"mma", "9.7.14.5.14", "sync aligned " MATRIX_SHAPES " row col d=f64 a=f64 b=f64 c=f64", matrix_multiply},
+      {"mma", "9.7.14.5.14", "sync aligned " MATRIX_SHAPES " row col ?satfinite d=s32 a=s8|u8 b=s8|u8 c=s32",
        matrix_multiply},
       {"ldmatrix", "9.7.14.5.15", "sync aligned m8n8 count=x1|x2|x4 ?trans ?space=shared|shared::cta b16", load_matrix},
       {"stmatrix", "9.7.14.5.16", "sync aligned m8n8 count=x1|x2|x4 ?trans ?space=shared|shared::cta b16",
