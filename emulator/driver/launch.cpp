@@ -21,6 +21,8 @@ CUresult code_of(const Fault& fault) {
       return CUDA_ERROR_LAUNCH_TIMEOUT;
     case Fault::Kind::unsupported:
       return CUDA_ERROR_ILLEGAL_INSTRUCTION;
+    case Fault::Kind::assertion:
+      return CUDA_ERROR_ASSERT;
     default:  // trap, divergent barriers and whatever strictness comes to know
       return CUDA_ERROR_LAUNCH_FAILED;
   }
@@ -47,6 +49,7 @@ CUresult run(const KernelCall& call, Context& context) {
   launch.instruction_limit = state.settings.instruction_limit;
   launch.host_threads = state.settings.host_threads;
   launch.strict = state.settings.strict;
+  launch.printer = &context.printer;
   Statistics work;
   const std::optional<Fault> fault = execute(launch, context.device.memory, context.device.architecture.profile, work);
   state.statistics.add(call.function->kernel->name(), work);

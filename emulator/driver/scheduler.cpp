@@ -65,11 +65,17 @@ void Scheduler::wait(const std::vector<OperationPtr>& operations) {
   finished_.wait(lock, [&] {
     return std::all_of(operations.begin(), operations.end(), [](const auto& each) { return !each || each->done; });
   });
+  lock.unlock();
+  for (const OperationPtr& each : operations) {
+    if (each && each->context) each->context->printer.flush();
+  }
 }
 
 void Scheduler::drain(const Context& context) {
   std::unique_lock lock(mutex_);
   finished_.wait(lock, [&] { return context.outstanding == 0; });
+  lock.unlock();
+  context.printer.flush();
 }
 
 void Scheduler::set_seed(std::uint64_t seed) {

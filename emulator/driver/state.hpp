@@ -74,6 +74,7 @@ struct Context {
   std::atomic<CUresult> sticky{CUDA_SUCCESS};
   std::atomic<bool> destroyed{false};
   std::size_t outstanding = 0;  ///< operations submitted and not done; the scheduler's
+  mutable Printer printer;      ///< what kernels printed since somebody last waited for them
 
   // Guarded by Driver::mutex.
   StreamPtr legacy;  ///< the default stream, which waits for all blocking streams

@@ -95,6 +95,7 @@ void Block::reset_warp(Warp& warp) {
   warp.commits.fill(0);
   warp.arrived = false;
   warp.frames.assign(1, Frame{});
+  warp.frames_kept = 0;
   warp.paths.clear();
   warp.paths.push_back({warp.code + program_.entry, warp.present, 0, 0, Path::State::ready});
 }

@@ -57,6 +57,7 @@ class Block {
   [[nodiscard]] const Launch& launch() const { return launch_; }
   [[nodiscard]] const Profile& profile() const { return profile_; }
   [[nodiscard]] Memory& memory() { return memory_; }
+  [[nodiscard]] Printer& printer() { return *launch_.printer; }
   [[nodiscard]] Barrier& barrier(unsigned id) { return barriers_[id]; }
   [[nodiscard]] std::uint64_t index() const { return index_; }
   [[nodiscard]] unsigned warps() const { return static_cast<unsigned>(warps_.size()); }

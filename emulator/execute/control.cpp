@@ -1,6 +1,4 @@
-// Control flow (PTX ISA 9.7.12), barriers (9.7.13) and calls.
-#include <stdexcept>
-
+// Control flow (PTX ISA 9.7.12), barriers (9.7.13) and addresses.
 #include "execute/block.hpp"
 #include "execute/operations.hpp"
 #include "strict/strict.hpp"
@@ -15,33 +13,6 @@ T* row(const Warp& warp, RowOperand operand) {
 
 unsigned first_lane(std::uint32_t mask) {
   return static_cast<unsigned>(__builtin_ctz(mask));
-}
-
-void copy_argument(Warp& warp, std::uint32_t mask, std::uint32_t from, std::uint32_t to, std::uint32_t bytes) {
-  if (warp.strict != nullptr) warp.strict->definedness.argument(warp, mask, from, to, bytes);
-  for (; mask != 0; mask &= mask - 1) {
-    std::byte* local = warp.local + first_lane(mask) * warp.local_bytes;
-    std::copy(local + from, local + from + bytes, local + to);
-  }
-}
-
-/// The tree of calls: one node per history, so that lanes that took the same way can join again.
-int find_frame(Warp& warp, int parent, std::uint32_t site, const Instruction& in, std::uint32_t mask) {
-  const CallSite& call = warp.program->calls[site];
-  for (std::size_t i = 1; i < warp.frames.size(); ++i) {
-    if (warp.frames[i].parent == parent && warp.frames[i].return_to == &in + 1) return static_cast<int>(i);
-  }
-  const Frame& caller = warp.frames[static_cast<std::size_t>(parent)];
-  const FunctionFrame& size = warp.program->functions[caller.function];
-  const FunctionFrame& callee = warp.program->functions[call.function];
-  Frame frame{parent,       site, &in + 1, caller.registers + size.register_bytes, caller.local + size.local_bytes,
-              call.function};
-  if (frame.registers + callee.register_bytes > warp.program->register_bytes ||
-      frame.local + callee.local_bytes > warp.program->local_bytes) {
-    raise(warp, in, first_lane(mask), Fault::Kind::out_of_bounds, "the stack of calls is too deep");
-  }
-  warp.frames.push_back(frame);
-  return static_cast<int>(warp.frames.size() - 1);
 }
 
 }  // namespace
@@ -73,39 +44,6 @@ void branch_indexed(Warp& warp, const Instruction& in, std::uint32_t mask) {
   }
 }
 
-void call(Warp& warp, const Instruction& in, std::uint32_t mask) {
-  const auto site = static_cast<std::uint32_t>(in.immediate);
-  const CallSite& callee = warp.program->calls[site];
-  const int parent = warp.paths[warp.current].frame;
-  split(warp, mask, warp.code + callee.target, &in + 1);
-  const int index = find_frame(warp, parent, site, in, mask);
-  const Frame& frame = warp.frames[static_cast<std::size_t>(index)];
-  if (warp.strict != nullptr) warp.strict->definedness.called(warp, mask, frame);
-  for (const Argument& argument : callee.arguments) {
-    copy_argument(warp, mask, warp.frame_local + argument.caller, frame.local + argument.callee, argument.bytes);
-  }
-  warp.paths[warp.current].frame = index;
-  warp.base[0] = warp.registers + frame.registers;
-  warp.frame_local = frame.local;
-  warp.stop = warp.paths.size() > 1 ? warp.code : warp.stop;
-}
-
-void ret(Warp& warp, const Instruction& in, std::uint32_t mask) {
-  const int index = warp.paths[warp.current].frame;
-  if (index == 0) return exit(warp, in, mask);
-  const Frame frame = warp.frames[static_cast<std::size_t>(index)];
-  const Frame caller = warp.frames[static_cast<std::size_t>(frame.parent)];
-  const CallSite& site = warp.program->calls[frame.site];
-  for (const Argument& result : site.results) {
-    copy_argument(warp, mask, frame.local + result.callee, caller.local + result.caller, result.bytes);
-  }
-  split(warp, mask, frame.return_to, &in + 1);
-  warp.paths[warp.current].frame = frame.parent;
-  warp.base[0] = warp.registers + caller.registers;
-  warp.frame_local = caller.local;
-  warp.stop = warp.paths.size() > 1 ? warp.code : warp.stop;
-}
-
 void exit(Warp& warp, const Instruction&, std::uint32_t mask) {
   if (warp.strict != nullptr) warp.strict->races.exited(warp, mask);
   warp.exited |= mask;
@@ -116,10 +54,6 @@ void exit(Warp& warp, const Instruction&, std::uint32_t mask) {
 
 void trap(Warp& warp, const Instruction& in, std::uint32_t mask) {
   raise(warp, in, first_lane(mask), Fault::Kind::trap, "trap");
-}
-
-void assertion(Warp& warp, const Instruction& in, std::uint32_t mask) {
-  raise(warp, in, first_lane(mask), Fault::Kind::trap, "a device assertion failed");
 }
 
 void nothing(Warp&, const Instruction&, std::uint32_t) {}

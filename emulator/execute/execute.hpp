@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,7 +39,8 @@ struct Fault {
     misaligned,         ///< an address that is not a multiple of the access size
     deadlock,           ///< all threads wait and none can go on
     divergent_barrier,  ///< a barrier or warp-synchronous instruction that named threads never reach
-    trap,               ///< trap or a failed device assertion
+    trap,               ///< trap
+    assertion,          ///< a failed assert() of device code
     instruction_limit,  ///< the kernel executed more instructions than the budget allows
     undefined,          ///< what nobody wrote decides a branch, forms an address or reaches global memory
     race,               ///< two threads touch a byte, one writes, and nothing orders them
@@ -99,6 +101,20 @@ class Module {
 /// before anything runs.
 std::variant<std::unique_ptr<Module>, Fault> load_module(std::string_view ptx, Memory& memory, const Profile& profile);
 
+/// What kernels print, until somebody asks for it. Thread-safe.
+class Printer {
+ public:
+  void add(std::string_view text);
+  /// Everything so far goes to stdout.
+  void flush();
+
+ private:
+  std::mutex mutex_;
+  std::string text_;
+};
+
+class Heap;
+
 struct Launch {
   const Kernel* kernel = nullptr;
   std::array<unsigned, 3> grid{1, 1, 1};
@@ -113,6 +129,8 @@ struct Launch {
   /// 0: approximate functions are rounded once and mma adds in the order of k. Else they err as the manual allows, in a
   /// way that is a pure function of this number and of their operands.
   std::uint64_t perturbation = 0;
+  Printer* printer = nullptr;  ///< takes what the kernel prints; null: it goes to stdout when the launch ends
+  Heap* heap = nullptr;        ///< what the kernel frees; execute() provides it
 };
 
 /// What a launch did. Counts are of thread-level work except where said.

@@ -25,6 +25,8 @@ const char* name_of(Fault::Kind kind) {
       return "divergent barrier";
     case Fault::Kind::trap:
       return "trap";
+    case Fault::Kind::assertion:
+      return "assertion";
     case Fault::Kind::instruction_limit:
       return "instruction limit";
     case Fault::Kind::undefined:

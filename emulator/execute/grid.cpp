@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "execute/block.hpp"
+#include "execute/heap.hpp"
 #include "execute/module.hpp"
 #include "measure/meter.hpp"
 #include "strict/races.hpp"
@@ -160,6 +161,16 @@ void Statistics::add(const Statistics& other) {
 
 std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile& profile, Statistics& statistics) {
   if (auto refused = refuse(launch, profile)) return refused;
+  if (launch.heap == nullptr) {
+    Printer printer;
+    Heap heap(memory);
+    Launch own = launch;
+    own.heap = &heap;
+    if (own.printer == nullptr) own.printer = &printer;
+    auto fault = execute(own, memory, profile, statistics);
+    printer.flush();
+    return fault;
+  }
   const auto& kernel = static_cast<const LoadedKernel&>(*launch.kernel);
   const std::uint64_t blocks = std::uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
   const Order order(blocks, launch.seed);

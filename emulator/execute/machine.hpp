@@ -76,9 +76,12 @@ struct Argument {
   std::uint32_t bytes = 0;
 };
 
+constexpr std::uint32_t kAnyFunction = ~0u;           ///< a call through a register
+constexpr std::uint32_t kProvidedFunction = ~0u - 1;  ///< vprintf, __assertfail, malloc, free
+
 struct CallSite {
-  std::uint32_t target = 0;  ///< index of the callee's first instruction
   std::uint32_t function = 0;
+  std::uint64_t signature = 0;  ///< of the callee or its prototype
   std::vector<Argument> arguments;
   std::vector<Argument> results;
 };
@@ -86,6 +89,9 @@ struct CallSite {
 struct FunctionFrame {
   std::uint32_t register_bytes = 0;
   std::uint32_t local_bytes = 0;
+  std::uint32_t code = 0;       ///< index of its first instruction
+  std::uint64_t signature = 0;  ///< what a call through a pointer must agree with
+  std::uint64_t address = 0;    ///< what a pointer to it holds
 };
 
 /// An entry with every function it reaches, decoded.
@@ -184,6 +190,7 @@ struct Warp {
   std::vector<Path> paths;  ///< paths[current] runs; its ip and mask lie in ip and active
   std::size_t current = 0;
   std::vector<Frame> frames;
+  std::size_t frames_kept = 0;  ///< how many there were when unused ones were last dropped
   std::vector<PendingCopy> copies;
   std::array<std::uint32_t, kLanes> commits{};  ///< asynchronous groups each lane has closed
   unsigned diverged_slices = 0;                 ///< since paths last joined

@@ -202,10 +202,14 @@ namespace control {
 void branch(Warp&, const Instruction&, std::uint32_t mask);
 void branch_indexed(Warp&, const Instruction&, std::uint32_t mask);
 void call(Warp&, const Instruction&, std::uint32_t mask);
+void call_indirect(Warp&, const Instruction&, std::uint32_t mask);
 void ret(Warp&, const Instruction&, std::uint32_t mask);
 void exit(Warp&, const Instruction&, std::uint32_t mask);
 void trap(Warp&, const Instruction&, std::uint32_t mask);
 void assertion(Warp&, const Instruction&, std::uint32_t mask);
+void print(Warp&, const Instruction&, std::uint32_t mask);
+void allocate(Warp&, const Instruction&, std::uint32_t mask);
+void release(Warp&, const Instruction&, std::uint32_t mask);
 void nothing(Warp&, const Instruction&, std::uint32_t mask);
 void warp_barrier(Warp&, const Instruction&, std::uint32_t mask);
 void barrier(Warp&, const Instruction&, std::uint32_t mask);

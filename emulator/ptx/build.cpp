@@ -26,6 +26,10 @@ void Build::handler(Handler wanted) {
   in().handler = wanted;
 }
 
+void Build::next() {
+  if (in().handler != nullptr) decoder.begin_draft(statement);
+}
+
 void Build::family(const std::string& name) {
   note().family = decoder.context().family(name);
 }

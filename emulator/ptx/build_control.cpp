@@ -1,4 +1,4 @@
-// Builds branches, calls, exits and barriers.
+// Builds branches, exits and barriers.
 #include "ptx/builders.hpp"
 
 namespace emulator::ptx::build {
@@ -10,48 +10,6 @@ std::uint32_t label(Build& b, const Operand& operand) {
     b.syntax(quoted(operand.name) + " is not a label");
   }
   return static_cast<std::uint32_t>(symbol.label);
-}
-
-const Function* function_named(Build& b, std::string_view name) {
-  const Function* found = nullptr;
-  for (const Function& function : b.decoder.context().module->functions) {
-    if (function.name == name && (found == nullptr || function.defined)) found = &function;
-  }
-  return found;
-}
-
-/// Pairs the .param variables at the call with those of the callee.
-std::vector<Argument> arguments(Build& b, const Operand& list, const std::vector<Variable>& formal) {
-  // The callee lays its parameters out first, in order, then its results; see FunctionDecoder::declare_frame.
-  std::vector<Argument> result;
-  if (list.elements.size() != formal.size()) b.syntax("a wrong number of arguments");
-  for (std::size_t k = 0; k < formal.size(); ++k) {
-    const auto symbol = b.decoder.find(list.elements[k].name, b.statement.scope);
-    if (symbol.kind != FunctionDecoder::Symbol::Kind::variable || symbol.variable->space != Space::parameter) {
-      b.unsupported("arguments must be .param variables");
-    }
-    for (const Variable& parameter : b.decoder.function().parameters) {
-      if (&parameter == symbol.variable && b.decoder.entry()) b.unsupported("a kernel parameter as an argument");
-    }
-    Argument argument;
-    argument.caller = b.decoder.frame_offset(*symbol.variable);
-    argument.bytes = static_cast<std::uint32_t>(std::min(symbol.variable->bytes(), formal[k].bytes()));
-    result.push_back(argument);
-  }
-  return result;
-}
-
-void place_formals(const Function& callee, CallSite& site) {
-  std::uint32_t offset = 0;
-  const auto place = [&](const Variable& variable) {
-    const auto alignment = static_cast<std::uint32_t>(variable.alignment);
-    offset = (offset + alignment - 1) / alignment * alignment;
-    const std::uint32_t at = offset;
-    offset += static_cast<std::uint32_t>(variable.bytes());
-    return at;
-  };
-  for (std::size_t k = 0; k < callee.parameters.size(); ++k) site.arguments[k].callee = place(callee.parameters[k]);
-  for (std::size_t k = 0; k < callee.results.size(); ++k) site.results[k].callee = place(callee.results[k]);
 }
 
 void barrier_operands(Build& b, std::size_t first, bool has_count) {
@@ -88,35 +46,9 @@ void branch_indexed(Build& b) {
   b.handler(control::branch_indexed);
 }
 
-void call(Build& b) {
-  const bool has_results = b.operands() > 0 && b.operand(0).kind == Operand::Kind::list;
-  const std::size_t at = has_results ? 1 : 0;
-  b.expect_operands(at + 1, at + 3);
-  const Operand& name = b.operand(at);
-  const Function* callee = function_named(b, name.name);
-  if (callee == nullptr || name.kind != Operand::Kind::name)
-    b.unsupported("calls through a register are not supported");
-  if (callee->name == "__assertfail") return b.handler(control::assertion);
-  if (!callee->defined) b.unsupported("the function " + quoted(name.name) + " has no body");
-  if (callee->entry) b.syntax("a call of a kernel");
-  static const Operand none;
-  CallSite site;
-  site.arguments = arguments(b, b.operands() > at + 1 ? b.operand(at + 1) : none, callee->parameters);
-  site.results = arguments(b, has_results ? b.operand(0) : none, callee->results);
-  place_formals(*callee, site);
-  site.function = b.decoder.context().function_number(*callee);
-  Program& program = *b.decoder.context().program;
-  // Callees are decoded later and set the targets of the sites that wait for them; known ones are set here.
-  for (const CallSite& other : program.calls) {
-    if (other.function == site.function) site.target = other.target;
-  }
-  b.in().immediate = static_cast<std::int64_t>(program.calls.size());
-  program.calls.push_back(std::move(site));
-  b.handler(control::call);
-}
-
 void leave(Build& b) {
   b.expect_operands(0);
+  if (b.operation == 0) store_register_results(b);
   b.decoder.draft().falls_through = b.decoder.draft().guarded;
   b.handler(b.operation == 1 ? control::exit : control::ret);
 }

@@ -89,6 +89,14 @@ bool move_named(Build& b, Type type) {
     return true;
   }
   const auto symbol = b.decoder.find(from.name, b.statement.scope);
+  if (symbol.kind == FunctionDecoder::Symbol::Kind::none) {
+    const ModuleSyntax& module = *b.decoder.context().module;
+    const Function* function = function_named(module, from.name);
+    if (function == nullptr || size_of(type) != 8) return false;
+    b.constant(1, address_of(module, *function), 8);
+    b.handler(lanes().move(8));
+    return true;
+  }
   if (symbol.kind != FunctionDecoder::Symbol::Kind::variable) return false;
   Space space = Space::generic;
   const std::uint64_t address = b.variable_address(*symbol.variable, space) + static_cast<std::uint64_t>(from.value);

@@ -26,8 +26,7 @@ const char* name_of(Space space) {
 int element_bytes(Build& b, const Operand& operand) {
   const auto one = [&](const Operand& each) -> int {
     if (b.is_sink(each)) return 0;
-    std::uint64_t bits = 0;
-    if (b.immediate(each, Type::b64, bits)) return 0;
+    if (each.kind != Operand::Kind::name || each.name == "WARP_SZ") return 0;  // a number
     return b.decoder.vreg(b.vreg(each)).bytes();
   };
   if (operand.kind != Operand::Kind::vector) return one(operand);
@@ -123,7 +122,8 @@ void store(Build& b) {
   describe(b, what, InstructionNote::Traffic::store);
   b.note().register_bytes = static_cast<std::uint8_t>(bytes);
   for (std::size_t k = 0; k < what.count; ++k) {
-    b.list_source(data.kind == Operand::Kind::vector ? data.elements[k] : data, word_of(bytes));
+    const Type word = bytes == size_of(what.type) && is_float(what.type) ? what.type : word_of(bytes);
+    b.list_source(data.kind == Operand::Kind::vector ? data.elements[k] : data, word);
   }
   b.handler(lanes().store(what.space, size_of(what.type), bytes));
 }

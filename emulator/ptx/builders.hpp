@@ -60,7 +60,6 @@ void copy_wait(Build&);
 // build_control.cpp
 void branch(Build&);
 void branch_indexed(Build&);
-void call(Build&);
 void leave(Build&);
 void trap(Build&);
 void nothing(Build&);
@@ -68,6 +67,11 @@ void fence(Build&);
 void barrier(Build&);
 void barrier_reduction(Build&);
 void warp_barrier(Build&);
+
+// build_call.cpp
+void call(Build&);
+/// Before a ret: what .reg results hold goes to where the caller looks for it.
+void store_register_results(Build&);
 
 // build_warp.cpp
 void shuffle(Build&);

@@ -90,6 +90,13 @@ FunctionDecoder::Symbol FunctionDecoder::find(std::string_view name, int scope) 
   for (const auto* list : {&function_.parameters, &function_.results, &context_.module->variables}) {
     for (const Variable& variable : *list) {
       if (variable.name != name) continue;
+      if (variable.in_register) {
+        const auto [found, fresh] = parameter_vregs_.try_emplace(&variable, static_cast<std::uint32_t>(vregs_.size()));
+        if (fresh) vregs_.push_back({variable.type});
+        result.kind = Symbol::Kind::vreg;
+        result.vreg = found->second;
+        return result;
+      }
       result.kind = Symbol::Kind::variable;
       result.variable = &variable;
       return result;
@@ -109,14 +116,16 @@ void FunctionDecoder::refer(std::int32_t field, std::uint32_t vreg, bool write) 
 
 std::uint32_t FunctionDecoder::frame_offset(const Variable& variable) {
   const auto [found, fresh] = frame_.try_emplace(&variable, 0);
-  if (fresh) {
-    const std::uint64_t alignment = std::max<std::size_t>(variable.alignment, 1);
-    const std::uint64_t offset = (frame_bytes_ + alignment - 1) / alignment * alignment;
-    if (offset + variable.bytes() > (1u << 24)) fail_unsupported(variable.line, "more than 16 MiB of local memory");
-    found->second = static_cast<std::uint32_t>(offset);
-    frame_bytes_ = static_cast<std::uint32_t>(offset + variable.bytes());
-  }
+  if (fresh) found->second = frame_slot(variable);
   return found->second;
+}
+
+std::uint32_t FunctionDecoder::frame_slot(const Variable& like) {
+  const std::uint64_t alignment = std::max<std::size_t>(like.alignment, 1);
+  const std::uint64_t offset = (frame_bytes_ + alignment - 1) / alignment * alignment;
+  if (offset + like.bytes() > (1u << 24)) fail_unsupported(like.line, "more than 16 MiB of local memory");
+  frame_bytes_ = static_cast<std::uint32_t>(offset + like.bytes());
+  return static_cast<std::uint32_t>(offset);
 }
 
 std::uint64_t FunctionDecoder::parameter_offset(const Variable& variable) const {
@@ -140,6 +149,28 @@ void FunctionDecoder::declare_frame() {
   // The parameters and results lie in the callee's frame; a call copies them.
   for (const Variable& parameter : function_.parameters) frame_offset(parameter);
   for (const Variable& result : function_.results) frame_offset(result);
+}
+
+/// A callee whose parameters are registers reads them from its frame, where every call puts them.
+void FunctionDecoder::load_register_parameters() {
+  for (const Variable& parameter : function_.parameters) {
+    if (!parameter.in_register) continue;
+    const Symbol symbol = find(parameter.name, -1);
+    drafts_.emplace_back();
+    Draft& draft = drafts_.back();
+    draft.in.guard = context_.constants.row(~0u, 0);
+    draft.in.handler = lanes().load(Space::local, parameter.type, size_of(parameter.type));
+    draft.in.size = static_cast<std::uint8_t>(size_of(parameter.type));
+    draft.in.immediate = frame_offset(parameter);
+    draft.in.flags = 2;  // the immediate alone is the address
+    draft.note.line = parameter.line;
+    draft.note.family = context_.family("ld.param");
+    draft.note.space = Space::local;
+    draft.note.traffic = InstructionNote::Traffic::load;
+    draft.note.bytes = draft.in.size;
+    draft.list.push_back(0);
+    refer(kList, symbol.vreg, true);
+  }
 }
 
 void FunctionDecoder::begin_draft(const Statement& statement) {
@@ -172,6 +203,7 @@ void FunctionDecoder::statement(const Statement& statement) {
 
 void FunctionDecoder::run() {
   declare_frame();
+  load_register_parameters();
   for (const Statement& each : function_.statements) statement(each);
   // Running off the end returns.
   first_draft_.push_back(static_cast<std::uint32_t>(drafts_.size()));
@@ -225,11 +257,11 @@ void FunctionDecoder::finish() {
   FunctionFrame frame;
   frame.register_bytes = register_bytes_;
   frame.local_bytes = (frame_bytes_ + 15u) & ~15u;
+  frame.code = base;
+  frame.signature = signature_of(function_);
+  frame.address = address_of(*context_.module, function_);
   if (program.functions.size() <= number_) program.functions.resize(number_ + 1);
   program.functions[number_] = frame;
-  for (CallSite& site : program.calls) {
-    if (site.function == number_) site.target = base;
-  }
   if (number_ == 0) program.entry = base;
 }
 

@@ -46,6 +46,15 @@ struct ProgramContext {
   std::uint32_t function_number(const Function& function);
 };
 
+/// The function of that name, or the one it is an alias of; with a body if there is one. Null when there is none.
+const Function* function_named(const ModuleSyntax& module, std::string_view name);
+/// What a pointer to the function holds: no address that can be read.
+std::uint64_t address_of(const ModuleSyntax& module, const Function& function);
+/// The same for functions whose parameters and results are laid out alike.
+std::uint64_t signature_of(const Function& function);
+/// Functions that a call through a register may reach.
+std::vector<const Function*> address_taken(const ModuleSyntax& module);
+
 struct VirtualRegister {
   Type type = Type::b32;
   [[nodiscard]] int bytes() const { return size_of(type); }
@@ -99,12 +108,15 @@ class FunctionDecoder {
   void refer(std::int32_t field, std::uint32_t vreg, bool write);
   /// Offset of a .local or .param variable of this function in its frame.
   std::uint32_t frame_offset(const Variable& variable);
+  /// A new place in the frame that is as large as the variable.
+  std::uint32_t frame_slot(const Variable& like);
   std::uint64_t parameter_offset(const Variable& variable) const;
   std::uint32_t shared_offset(const Variable& variable);
   Draft& draft() { return drafts_.back(); }
 
  private:
   void declare_frame();
+  void load_register_parameters();
   void statement(const Statement& statement);
   void finish();
   void mark_barriers();
@@ -119,6 +131,7 @@ class FunctionDecoder {
   std::vector<Draft> drafts_;
   std::vector<std::uint32_t> first_draft_;  ///< of each statement
   std::map<const Variable*, std::uint32_t> frame_;
+  std::map<const Variable*, std::uint32_t> parameter_vregs_;  ///< parameters and results that are registers
   std::uint32_t frame_bytes_ = 0;
   std::uint32_t register_bytes_ = 0;
   std::uint32_t carry_ = kNoTarget;
@@ -147,6 +160,8 @@ class Build {
 
   [[noreturn]] void syntax(const std::string& message) const { fail_syntax(statement.line, message); }
   [[noreturn]] void unsupported(const std::string& message) const { fail_unsupported(statement.line, message); }
+  /// Goes on to a further instruction for the statement, unless the current one is still untouched.
+  void next();
   /// The handler, or a fault when there is none for this combination.
   void handler(Handler handler);
   void family(const std::string& name);

@@ -38,6 +38,27 @@ void collect_names(const ptx::Operand& operand, std::set<std::string_view>& name
   for (const ptx::Operand& element : operand.elements) collect_names(element, names);
 }
 
+/// A call whose callee is no function's name goes through a register.
+bool calls_through_register(const ptx::ModuleSyntax& module, const ptx::Function& function) {
+  return std::any_of(function.statements.begin(), function.statements.end(), [&](const ptx::Statement& statement) {
+    if (statement.opcode != "call" || statement.operands.empty()) return false;
+    const std::size_t at = statement.operands[0].kind == ptx::Operand::Kind::list ? 1 : 0;
+    return at < statement.operands.size() && ptx::function_named(module, statement.operands[at].name) == nullptr;
+  });
+}
+
+/// Adds the functions that `names` name, and those that `caller` may reach through pointers.
+void add_callees(const ptx::ModuleSyntax& module, const ptx::Function& caller, const std::set<std::string_view>& names,
+                 std::vector<const ptx::Function*>& found) {
+  const auto add = [&](const ptx::Function* function) {
+    if (function == nullptr || !function->defined || function->entry) return;
+    if (std::find(found.begin(), found.end(), function) == found.end()) found.push_back(function);
+  };
+  for (const std::string_view name : names) add(ptx::function_named(module, name));
+  if (!calls_through_register(module, caller)) return;
+  for (const ptx::Function* function : ptx::address_taken(module)) add(function);
+}
+
 /// Finds what an entry reaches and gives its shared variables their offsets.
 void reach(const ptx::ModuleSyntax& module, const ptx::Function& entry, ptx::ProgramContext& context) {
   std::vector<const ptx::Function*> found{&entry};
@@ -52,10 +73,7 @@ void reach(const ptx::ModuleSyntax& module, const ptx::Function& entry, ptx::Pro
         if (variable.space == ptx::Space::shared) shared.push_back(&variable);
       }
     }
-    for (const ptx::Function& function : module.functions) {
-      const bool known = std::find(found.begin(), found.end(), &function) != found.end();
-      if (!known && function.defined && !function.entry && names.count(function.name) != 0) found.push_back(&function);
-    }
+    add_callees(module, *found[i], names, found);
   }
   for (const ptx::Variable& variable : module.variables) {
     if (variable.space == ptx::Space::shared && names.count(variable.name) != 0) shared.push_back(&variable);
@@ -136,6 +154,25 @@ class Depth {
   bool recursive_ = false;
 };
 
+/// Who calls whom. A call through a register may reach whatever agrees with its prototype.
+std::vector<std::vector<std::uint32_t>> call_graph(const Program& program, const std::vector<std::size_t>& first_site) {
+  std::vector<std::vector<std::uint32_t>> calls(program.functions.size());
+  for (std::size_t caller = 0; caller < calls.size(); ++caller) {
+    for (std::size_t i = first_site[caller]; i < first_site[caller + 1]; ++i) {
+      const CallSite& site = program.calls[i];
+      if (site.function == kProvidedFunction) continue;
+      if (site.function != kAnyFunction) {
+        calls[caller].push_back(site.function);
+        continue;
+      }
+      for (std::uint32_t callee = 1; callee < program.functions.size(); ++callee) {
+        if (program.functions[callee].signature == site.signature) calls[caller].push_back(callee);
+      }
+    }
+  }
+  return calls;
+}
+
 std::unique_ptr<LoadedKernel> decode_entry(const ptx::ModuleSyntax& module, const ptx::Function& entry,
                                            const std::map<std::string_view, std::uint64_t>& globals,
                                            const Profile& profile) {
@@ -156,19 +193,27 @@ std::unique_ptr<LoadedKernel> decode_entry(const ptx::ModuleSyntax& module, cons
   }
   program.parameter_bytes = static_cast<std::uint32_t>(offset);
   context.function_number(entry);
-  std::vector<std::vector<std::uint32_t>> calls;
+  std::vector<std::size_t> first_site;  // of each function
   for (std::uint32_t number = 0; number < context.order.size(); ++number) {
     const std::size_t sites = program.calls.size();
     ptx::FunctionDecoder(context, *context.order[number], number).run();
-    calls.emplace_back();
-    for (std::size_t i = sites; i < program.calls.size(); ++i) calls.back().push_back(program.calls[i].function);
+    first_site.push_back(sites);
   }
+  first_site.push_back(program.calls.size());
+  const std::vector<std::vector<std::uint32_t>> calls = call_graph(program, first_site);
   program.constants = context.constants.take();
   Depth(program, calls).measure(program);
   kernel->thread_limit = profile.threads_per_block;
   if (entry.max_threads != 0)
     kernel->thread_limit = std::min(kernel->thread_limit, static_cast<int>(entry.max_threads));
   return kernel;
+}
+
+std::uint64_t address_named(const ptx::ModuleSyntax& syntax, const std::map<std::string_view, std::uint64_t>& globals,
+                            std::string_view symbol, int line) {
+  if (const auto target = globals.find(symbol); target != globals.end()) return target->second;
+  if (const ptx::Function* function = ptx::function_named(syntax, symbol)) return ptx::address_of(syntax, *function);
+  fail_unsupported(line, "an initial value that is the address of neither a variable nor a function");
 }
 
 /// Allocates .global and .const variables and writes their initial values.
@@ -179,8 +224,17 @@ void place_variables(const ptx::ModuleSyntax& syntax, Memory& memory, LoadedModu
   };
   for (const ptx::Variable& variable : syntax.variables) {
     if (!kept(variable)) continue;
-    if (variable.external) fail_unsupported(variable.line, "a variable of another module");
-    if (globals.count(variable.name) != 0) fail_syntax(variable.line, "a variable is declared twice");
+    if (globals.count(variable.name) != 0) {
+      if (variable.weak || variable.external) continue;
+      fail_syntax(variable.line, "a variable is declared twice");
+    }
+    if (variable.external) {
+      const bool defined =
+          std::any_of(syntax.variables.begin(), syntax.variables.end(),
+                      [&](const ptx::Variable& other) { return other.name == variable.name && !other.external; });
+      if (defined) continue;
+      fail_unsupported(variable.line, "a variable of another module");
+    }
     const std::uint64_t address = memory.allocate(std::max<std::size_t>(variable.bytes(), 1));
     if (address == 0) fail_unsupported(variable.line, "no device memory is left for a variable");
     globals.emplace(variable.name, address);
@@ -195,9 +249,8 @@ void place_variables(const ptx::ModuleSyntax& syntax, Memory& memory, LoadedModu
     for (const ptx::Initial& initial : variable.initial) {
       std::uint64_t value = initial.value;
       if (!initial.symbol.empty()) {
-        const auto target = globals.find(initial.symbol);
-        if (target == globals.end()) fail_unsupported(variable.line, "an initial value that is no variable's address");
-        value += target->second;
+        value += address_named(syntax, globals, initial.symbol, variable.line);
+        if (initial.mask != 0) value = (value & initial.mask) >> __builtin_ctzll(initial.mask);
       }
       if (initial.real64 && element == 4) {
         double wide = 0;

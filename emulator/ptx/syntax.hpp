@@ -32,7 +32,7 @@ struct Operand {
 };
 
 struct Statement {
-  enum class Kind : std::uint8_t { instruction, label, branch_targets, call_prototype };
+  enum class Kind : std::uint8_t { instruction, label, branch_targets, call_targets, call_prototype };
   Kind kind = Kind::instruction;
   int line = 0;
   int scope = 0;
@@ -41,11 +41,13 @@ struct Statement {
   std::string_view opcode;  ///< or the label's name
   std::vector<std::string_view> modifiers;
   std::vector<Operand> operands;
+  int prototype = -1;  ///< of a call_prototype: index in Function::prototypes
 };
 
-/// One value of an initialiser: a number, or an address of a variable plus an offset.
+/// One value of an initialiser: a number, or the address of a variable or function plus an offset.
 struct Initial {
   std::uint64_t value = 0;
+  std::uint64_t mask = 0;  ///< 0xFF00(symbol): these bits of the address, moved down; 0: all of it
   bool real32 = false;
   bool real64 = false;
   std::string_view symbol;
@@ -59,8 +61,10 @@ struct Variable {
   std::size_t alignment = 1;
   std::size_t elements = 1;
   bool array = false;
-  bool unsized = false;   ///< name[]
-  bool external = false;  ///< .extern
+  bool unsized = false;      ///< name[]
+  bool external = false;     ///< .extern
+  bool weak = false;         ///< .weak or .common: a second definition is the same variable
+  bool in_register = false;  ///< a function's parameter that is declared with .reg
   std::vector<Initial> initial;
   [[nodiscard]] std::size_t bytes() const { return elements * static_cast<std::size_t>(size_of(type)); }
 };
@@ -89,7 +93,8 @@ struct Function {
   std::vector<Variable> parameters;
   std::vector<Scope> scopes;
   std::vector<Statement> statements;
-  std::uint64_t max_threads = 0;  ///< product of .maxntid or .reqntid; 0: not given
+  std::vector<Function> prototypes;  ///< of .callprototype: functions without a body
+  std::uint64_t max_threads = 0;     ///< product of .maxntid or .reqntid; 0: not given
 };
 
 struct ModuleSyntax {
@@ -97,6 +102,7 @@ struct ModuleSyntax {
   std::string_view target;
   std::vector<Variable> variables;
   std::vector<Function> functions;
+  std::map<std::string_view, std::string_view> aliases;
 };
 
 }  // namespace emulator::ptx
