@@ -100,29 +100,35 @@ void Block::reset_warp(Warp& warp) {
   warp.paths.push_back({warp.code + program_.entry, warp.present, 0, 0, Path::State::ready});
 }
 
-void Block::run(std::uint64_t index) {
+void Block::begin(std::uint64_t index) {
   reset(index);
-  std::vector<Warp*> ready;
-  for (Warp& warp : warps_) ready.push_back(&warp);
-  while (!ready.empty()) {
-    const std::size_t pick = ready.size() == 1 ? 0 : random_.below(ready.size());
-    Warp& warp = *ready[pick];
+  ready_.clear();
+  for (Warp& warp : warps_) ready_.push_back(&warp);
+}
+
+bool Block::advance(std::uint64_t warp_instructions) {
+  const auto has_ready = [](const Warp& w) {
+    return std::any_of(w.paths.begin(), w.paths.end(), [](const Path& p) { return p.state == Path::State::ready; });
+  };
+  const std::uint64_t end = executed_ + warp_instructions;
+  while (!ready_.empty()) {
+    if (executed_ >= end) return false;
+    const std::size_t pick = ready_.size() == 1 ? 0 : random_.below(ready_.size());
+    Warp& warp = *ready_[pick];
     step(warp);
     if (warp.arrived) check_barriers();
-    const auto has_ready = [](const Warp& w) {
-      return std::any_of(w.paths.begin(), w.paths.end(), [](const Path& p) { return p.state == Path::State::ready; });
-    };
     if (warp.arrived || !has_ready(warp)) {
       warp.arrived = false;
-      ready.clear();
+      ready_.clear();
       for (Warp& w : warps_) {
-        if (has_ready(w)) ready.push_back(&w);
+        if (has_ready(w)) ready_.push_back(&w);
       }
     }
   }
   for (const Warp& warp : warps_) {
     if (alive(warp)) raise_stuck();
   }
+  return true;
 }
 
 void Block::step(Warp& warp) {

@@ -44,8 +44,10 @@ class Block {
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
 
-  /// Runs block number `index` from its beginning to its end. Throws FaultRaised.
-  void run(std::uint64_t index);
+  /// Block number `index` begins.
+  void begin(std::uint64_t index);
+  /// Runs it on for about so many warp instructions; true when it has ended. Throws FaultRaised.
+  bool advance(std::uint64_t warp_instructions);
 
   [[nodiscard]] const std::vector<Count>& counts() const { return counts_; }
   /// Null unless the launch is measured.
@@ -92,6 +94,7 @@ class Block {
   bool wild_ = false;  ///< this block's diverged paths run in random order
   std::array<Barrier, 16> barriers_{};
   std::vector<Warp> warps_;
+  std::vector<Warp*> ready_;  ///< those with a path that can go on
   std::vector<Count> counts_;
   std::vector<Extent> hints_;
   struct Release {

@@ -1,55 +1,25 @@
 // A launch: blocks in a seeded random order on several host threads.
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <exception>
 #include <mutex>
-#include <numeric>
 #include <system_error>
 #include <thread>
 
 #include "execute/block.hpp"
 #include "execute/heap.hpp"
 #include "execute/module.hpp"
+#include "execute/supply.hpp"
 #include "measure/meter.hpp"
 #include "strict/races.hpp"
 
 namespace emulator {
 namespace {
 
-/// A seeded permutation of 0 … count - 1.
-class Order {
- public:
-  Order(std::uint64_t count, std::uint64_t seed) : count_(count) {
-    Random random(seed);
-    random.next();
-    if (count <= kShuffled) {
-      order_.resize(count);
-      std::iota(order_.begin(), order_.end(), 0u);
-      for (std::uint64_t i = count; i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
-      return;
-    }
-    do {
-      step_ = random.below(count);
-    } while (std::gcd(step_, count) != 1);
-    start_ = random.below(count);
-  }
-  std::uint64_t operator[](std::uint64_t i) const {
-    if (!order_.empty()) return order_[i];
-    __extension__ using Wide = unsigned __int128;
-    return static_cast<std::uint64_t>((static_cast<Wide>(i) * step_ + start_) % count_);
-  }
-
- private:
-  static constexpr std::uint64_t kShuffled = 1 << 20;
-  std::uint64_t count_;
-  std::uint64_t step_ = 1;
-  std::uint64_t start_ = 0;
-  std::vector<std::uint32_t> order_;
-};
-
 /// What the host threads of one launch share.
 struct Progress {
-  std::atomic<std::uint64_t> next{0};
+  std::atomic<std::uint64_t> begun{0};
   std::atomic<bool> stopped{false};
   std::mutex mutex;
   std::optional<Fault> fault;
@@ -60,38 +30,101 @@ struct Progress {
   std::exception_ptr failure;  ///< of the host: no memory for a block's registers, say
 };
 
-void work(const LoadedKernel& kernel, const Launch& launch, Memory& memory, const Profile& profile, const Order& order,
-          std::uint64_t blocks, Progress& progress) {
-  Block block(kernel.program, launch, memory, profile, progress.races);
-  for (;;) {
-    const std::uint64_t position = progress.next.fetch_add(1);
-    if (position >= blocks || progress.stopped) break;
-    try {
-      block.run(order[position]);
-    } catch (FaultRaised& raised) {
-      const std::scoped_lock lock(progress.mutex);
-      progress.stopped = true;
-      if (!progress.fault || position < progress.fault_at) {
-        progress.fault = std::move(raised.fault);
-        progress.fault_at = position;
+/// One host thread's blocks. A block that takes long is laid aside for others, up to kResidents at a time: it may be
+/// waiting for one of them.
+class Worker {
+ public:
+  Worker(const LoadedKernel& kernel, const Launch& launch, Memory& memory, const Profile& profile, Supply& supply,
+         Progress& progress)
+      : kernel_(kernel), launch_(launch), memory_(memory), profile_(profile), supply_(supply), progress_(progress) {}
+
+  void run() {
+    while (!progress_.stopped) {
+      const std::optional<Resident> current = pick();
+      if (!current) break;
+      try {
+        if (current->block->advance(kSlice)) {
+          idle_.push_back(current->block);
+          barren_ = 0;
+        } else {
+          waiting_.push_back(*current);
+          ++barren_;
+        }
+      } catch (FaultRaised& raised) {
+        const std::scoped_lock lock(progress_.mutex);
+        progress_.stopped = true;
+        if (!progress_.fault || current->position < progress_.fault_at) {
+          progress_.fault = std::move(raised.fault);
+          progress_.fault_at = current->position;
+        }
+      }
+    }
+    account();
+  }
+
+ private:
+  static constexpr std::uint64_t kSlice = 1u << 13;  ///< warp instructions
+  static constexpr std::size_t kResidents = 8;
+  struct Resident {
+    Block* block = nullptr;
+    std::uint64_t position = 0;
+  };
+
+  std::optional<Resident> pick() {
+    if (waiting_.size() < kResidents) {
+      if (const auto start = supply_.next()) return begin(*start);
+    } else if (barren_ >= waiting_.size()) {
+      barren_ = 0;
+      if (const auto start = supply_.lowest()) return begin(*start);
+    }
+    if (waiting_.empty()) return std::nullopt;
+    const Resident oldest = waiting_.front();
+    waiting_.pop_front();
+    return oldest;
+  }
+
+  Resident begin(const Supply::Start& start) {
+    if (idle_.empty()) {
+      blocks_.push_back(std::make_unique<Block>(kernel_.program, launch_, memory_, profile_, progress_.races));
+      idle_.push_back(blocks_.back().get());
+    }
+    Block* block = idle_.back();
+    idle_.pop_back();
+    block->begin(start.block);
+    ++progress_.begun;
+    return {block, start.position};
+  }
+
+  void account() {
+    const std::scoped_lock lock(progress_.mutex);
+    for (const auto& block : blocks_) {
+      for (std::size_t i = 0; i < progress_.counts.size(); ++i) {
+        progress_.counts[i].warps += block->counts()[i].warps;
+        progress_.counts[i].threads += block->counts()[i].threads;
+      }
+      if (const Meter* meter = block->meter()) {
+        for (std::size_t i = 0; i < progress_.tallies.size(); ++i) progress_.tallies[i].add(meter->tallies()[i]);
       }
     }
   }
-  const std::scoped_lock lock(progress.mutex);
-  for (std::size_t i = 0; i < progress.counts.size(); ++i) {
-    progress.counts[i].warps += block.counts()[i].warps;
-    progress.counts[i].threads += block.counts()[i].threads;
-  }
-  if (const Meter* meter = block.meter()) {
-    for (std::size_t i = 0; i < progress.tallies.size(); ++i) progress.tallies[i].add(meter->tallies()[i]);
-  }
-}
 
-/// work(), for any thread: what the host throws reaches the caller of execute().
+  const LoadedKernel& kernel_;
+  const Launch& launch_;
+  Memory& memory_;
+  const Profile& profile_;
+  Supply& supply_;
+  Progress& progress_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<Block*> idle_;
+  std::deque<Resident> waiting_;
+  std::size_t barren_ = 0;  ///< turns since a block ended
+};
+
+/// For any thread: what the host throws reaches the caller of execute().
 void work_guarded(const LoadedKernel& kernel, const Launch& launch, Memory& memory, const Profile& profile,
-                  const Order& order, std::uint64_t blocks, Progress& progress) {
+                  Supply& supply, Progress& progress) {
   try {
-    work(kernel, launch, memory, profile, order, blocks, progress);
+    Worker(kernel, launch, memory, profile, supply, progress).run();
   } catch (...) {
     const std::scoped_lock lock(progress.mutex);
     progress.stopped = true;
@@ -173,7 +206,7 @@ std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile
   }
   const auto& kernel = static_cast<const LoadedKernel&>(*launch.kernel);
   const std::uint64_t blocks = std::uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
-  const Order order(blocks, launch.seed);
+  Supply supply(blocks, launch.seed);
   Progress progress;
   progress.counts.resize(kernel.program.code.size());
   if (launch.measure) progress.tallies.resize(kernel.program.code.size());
@@ -184,12 +217,12 @@ std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile
   threads.reserve(workers);
   try {
     for (std::uint64_t i = 1; i < workers; ++i) {
-      threads.emplace_back([&] { work_guarded(kernel, launch, memory, profile, order, blocks, progress); });
+      threads.emplace_back([&] { work_guarded(kernel, launch, memory, profile, supply, progress); });
     }
   } catch (const std::system_error&) {
     // No further thread can be had: the ones there are do the work.
   }
-  work_guarded(kernel, launch, memory, profile, order, blocks, progress);
+  work_guarded(kernel, launch, memory, profile, supply, progress);
   for (std::thread& thread : threads) thread.join();
   if (progress.failure) std::rethrow_exception(progress.failure);
   summarise(kernel.program, progress.counts, statistics);
@@ -197,7 +230,7 @@ std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile
     statistics.measurement.add(
         summarise_measurement(kernel.program, progress.counts, progress.tallies, *kernel.lines, *kernel.sources));
   }
-  statistics.blocks += std::min(progress.next.load(), blocks);
+  statistics.blocks += progress.begun.load();
   if (progress.fault && kernel.lines != nullptr) {
     const auto text_of = [&](int line) {
       const auto index = static_cast<std::size_t>(line);

@@ -154,6 +154,26 @@ ld.shared.v2.b64 {x, y}, [s+16]; st.global.v2.b64 [at+16], {x, y}; ret;)");
   }
 }
 
+/// A device begins blocks in some order and keeps several of them going: one that waits for a lower one comes to its
+/// end.
+TEST_F(Blocks, WaitForLowerBlocksThatBeginLater) {
+  const std::string text = ptx_of(R"(extern "C" __global__ void chain(volatile unsigned* in, unsigned*) {
+  if (threadIdx.x == 0) {
+    unsigned before = 1;
+    if (blockIdx.x > 0) { do before = in[blockIdx.x - 1]; while (before == 0); }
+    __threadfence();
+    in[blockIdx.x] = before + blockIdx.x;
+  } })");
+  grid_ = {60, 1, 1};
+  for (schedule_ = 0; schedule_ < 4; ++schedule_) {
+    host_threads_ = 1 + static_cast<int>(schedule_ % 2);
+    std::uint32_t* cells = buffer(std::vector<std::uint32_t>(60, 0));
+    run(text, "chain", Arguments().add(cells).add(nullptr));
+    for (std::uint32_t i = 0; i < 60; ++i) ASSERT_EQ(cells[i], 1 + i * (i + 1) / 2) << "schedule " << schedule_;
+    EXPECT_EQ(statistics_.blocks, 60u);
+  }
+}
+
 TEST_F(Blocks, AtomicsAddUpAcrossBlocks) {
   const std::string text = kernel(R"(mov.u32 a, %ctaid.x; mad.lo.u32 a, a, 64, t; mov.u32 b, 1;
 red.global.add.u32 [in], 1; atom.global.max.s32 c, [in+4], a; atom.global.min.u32 c, [in+8], a; red.global.xor.b32 [in+12], a;
