@@ -27,6 +27,14 @@ expected<Function*> entry(const char* symbol) {
   return reinterpret_cast<Function*>(found);
 }
 
+/// All of what an entry copies out as snprintf does.
+template <class Read>
+std::string whole_text(const Read& read) {
+  std::string text(read(nullptr, 0), '\0');
+  text.resize(std::min(read(text.data(), text.size() + 1), text.size()));
+  return text;
+}
+
 }  // namespace
 
 std::string emulator_library() {
@@ -51,9 +59,33 @@ expected<void> set_emulator_profile(const std::string& architecture) {
 expected<std::string> emulator_statistics() {
   auto read = entry<decltype(osdn_emulator_statistics_json)>("osdn_emulator_statistics_json");
   if (!read) return read.error();
-  std::string text((*read)(nullptr, 0), '\0');
-  text.resize(std::min((*read)(text.data(), text.size() + 1), text.size()));
-  return text;
+  return whole_text([&](char* buffer, std::size_t size) { return (*read)(buffer, size); });
+}
+
+expected<void> set_emulator_measure(bool on, unsigned trace_blocks) {
+  auto set = entry<decltype(osdn_emulator_set_measure)>("osdn_emulator_set_measure");
+  if (!set) return set.error();
+  (*set)(on ? 1 : 0, trace_blocks);
+  return {};
+}
+
+expected<void> set_emulator_registers(const std::string& kernel, int registers) {
+  auto set = entry<decltype(osdn_emulator_set_registers)>("osdn_emulator_set_registers");
+  if (!set) return set.error();
+  (*set)(kernel.c_str(), registers);
+  return {};
+}
+
+expected<std::string> emulator_profile() {
+  auto read = entry<decltype(osdn_emulator_profile_json)>("osdn_emulator_profile_json");
+  if (!read) return read.error();
+  return whole_text([&](char* buffer, std::size_t size) { return (*read)(nullptr, 1, buffer, size); });
+}
+
+expected<std::string> emulator_trace() {
+  auto read = entry<decltype(osdn_emulator_trace_json)>("osdn_emulator_trace_json");
+  if (!read) return read.error();
+  return whole_text([&](char* buffer, std::size_t size) { return (*read)(buffer, size); });
 }
 
 expected<std::string> emulator_version() {

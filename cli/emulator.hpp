@@ -17,6 +17,16 @@ expected<void> set_emulator_profile(const std::string& architecture);
 /// Instruction counts by kernel since the start, as the emulator's JSON. Errors: library_not_found.
 expected<std::string> emulator_statistics();
 
+/// Makes the emulator measure the launches that follow, and trace the first blocks of each. Errors: library_not_found.
+expected<void> set_emulator_measure(bool on, unsigned trace_blocks);
+
+/// Tells its timing model how many registers a thread of a kernel has. Errors: library_not_found.
+expected<void> set_emulator_registers(const std::string& kernel, int registers);
+
+/// What was measured, with every line, as the emulator's JSON; and the trace. Errors: library_not_found.
+expected<std::string> emulator_profile();
+expected<std::string> emulator_trace();
+
 /// "0.1.0". Errors: library_not_found.
 expected<std::string> emulator_version();
 

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "cli/config_choice.hpp"
+#include "cli/emulator.hpp"
 #include "reference/tensor.hpp"
+#include "runtime/prepared.hpp"
 
 namespace osdn::cli {
 namespace {
@@ -93,6 +95,17 @@ ForwardArguments upload_arguments(DeviceTensors& tensors, const Case& problem, s
   return arguments;
 }
 
+SourceTexts texts_of(const generator::Plan& plan) {
+  SourceTexts texts;
+  for (const generator::KernelPlan& kernel : plan.kernels) {
+    std::string file = kernel.entry;
+    file.append(".cu");
+    texts.emplace(std::move(file), kernel.source);
+    for (const generator::Header& header : kernel.headers) texts.emplace(header.name, header.text);
+  }
+  return texts;
+}
+
 expected<Execution> execute_kernels(Target& target, const TargetOptions& options, const Case& problem) {
   auto config = choose_config(problem.problem, target.architecture, options.config, options.chunk);
   if (!config) return config.error();
@@ -102,6 +115,11 @@ expected<Execution> execute_kernels(Target& target, const TargetOptions& options
   Execution out;
   out.config = operation->config();
   out.kernels = operation->kernels();
+  out.sources = texts_of(operation->state()->plan());
+  for (const KernelReport& kernel : out.kernels) {
+    if (!target.emulated() || kernel.registers == 0) continue;
+    if (auto ok = set_emulator_registers(kernel.name, kernel.registers); !ok) return ok.error();
+  }
   out.outputs = empty_outputs(problem);
   DeviceTensors tensors(*target.engine);
   const ForwardArguments arguments =

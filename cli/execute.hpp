@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "cli/profile.hpp"
 #include "cli/target.hpp"
 #include "osdn/config.hpp"
 #include "osdn/engine.hpp"
@@ -14,6 +15,7 @@ struct Execution {
   reference::Outputs outputs;
   Config config;                      ///< of the kernels
   std::vector<KernelReport> kernels;  ///< none from the reference
+  SourceTexts sources;                ///< of the kernels' plan
   double seconds = 0;                 ///< of the launch until it was done, on the host's clock
 };
 

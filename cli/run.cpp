@@ -6,6 +6,7 @@
 #include "cli/emulator.hpp"
 #include "cli/execute.hpp"
 #include "cli/kernel_table.hpp"
+#include "cli/profile.hpp"
 #include "cli/report.hpp"
 #include "cli/statistics.hpp"
 #include "cli/subject.hpp"
@@ -20,6 +21,7 @@ struct Options {
   std::string output;
   SubjectOptions subject;  // of which only --math has a meaning
   TargetOptions target;
+  ProfileOptions profile;
   bool json = false;
 };
 
@@ -27,8 +29,12 @@ expected<int> run(const Options& options) {
   auto problem = load_subject_case(options.input, options.subject);
   if (!problem) return problem.error();
   if (auto ok = reference::check_writable(options.output); !ok) return ok.error();
+  if (!options.profile.trace.empty()) {
+    if (auto ok = reference::check_writable(options.profile.trace); !ok) return ok.error();
+  }
   auto target = open_target(options.target);
   if (!target) return target.error();
+  if (auto ok = begin_profile(*target, options.profile); !ok) return ok.error();
   if (options.json)
     note(target->first_line);
   else
@@ -44,6 +50,16 @@ expected<int> run(const Options& options) {
     statistics = *std::move(read);
   }
 
+  std::optional<Json> profile;
+  if (options.profile.profile) {
+    auto read = read_profile(execution->sources);
+    if (!read) return read.error();
+    profile = *std::move(read);
+  }
+  if (!options.profile.trace.empty()) {
+    if (auto ok = write_trace(options.profile.trace); !ok) return ok.error();
+  }
+
   if (options.json) {
     Json out = {{"device", target->engine ? to_json(target->engine->device()) : Json("reference")},
                 {"problem", to_string(problem->problem)},
@@ -56,6 +72,8 @@ expected<int> run(const Options& options) {
       out["cache"] = to_json(target->engine->cache_statistics());
     }
     if (statistics) out["statistics"] = *statistics;
+    if (profile) out["profile"] = *profile;
+    if (!options.profile.trace.empty()) out["trace"] = options.profile.trace;
     print_json(out);
     return success;
   }
@@ -66,7 +84,11 @@ expected<int> run(const Options& options) {
     print(fmt::format("config   {}\n\n{}\n", to_string(execution->config), kernels.text()));
   }
   if (statistics) print(statistics_text(*statistics) + "\n");
+  if (profile) print(profile_text(*profile) + "\n");
   print(fmt::format("wrote    {}", options.output));
+  if (!options.profile.trace.empty()) {
+    print(fmt::format("wrote    {}: modelled time, for ui.perfetto.dev or chrome://tracing", options.profile.trace));
+  }
   return success;
 }
 
@@ -79,6 +101,10 @@ void add_run(CLI::App& app, int& exit_code) {
   verb->add_option("--output", options->output, "file for o, final_state and final_d")->required();
   verb->add_option("--math", options->subject.math, "products of fp32 problems: tf32 (default) or tf32x3");
   add_target_options(*verb, options->target);
+  verb->add_flag("--profile", options->profile.profile,
+                 "print what the emulator counted and the hottest template lines by modelled time");
+  verb->add_option("--trace", options->profile.trace,
+                   "file for what the emulator's warps did over modelled time, for ui.perfetto.dev");
   verb->add_flag("--json", options->json, "print one JSON object");
   verb->callback([options, &exit_code] {
     const auto code = run(*options);

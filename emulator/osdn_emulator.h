@@ -46,7 +46,31 @@ int osdn_emulator_statistics(const char* kernel, osdn_emulator_counts* counts);
  * Copies and returns as osdn_emulator_last_fault does. */
 size_t osdn_emulator_statistics_json(char* buffer, size_t size);
 
+/* Also forgets what was measured. */
 void osdn_emulator_reset_statistics(void);
+
+/* Measures the launches that follow: what they do to memory, banks, branches and barriers, line by line, and how long a
+ * real device of this architecture might take by a model (docs/emulator-model.md). They run slower and compute the same.
+ * Of the first trace_blocks blocks of each launch it keeps what the warps did over modelled time; 0: no trace. on = 0 ends
+ * it; what was measured stays until osdn_emulator_reset_statistics. May be called before cuInit. */
+void osdn_emulator_set_measure(int on, unsigned trace_blocks);
+
+/* Registers of a thread of this kernel, as ptxas reports them: the model cannot see them in PTX and estimates them else. */
+void osdn_emulator_set_registers(const char* kernel, int registers);
+
+/* What was measured, of one kernel (NULL: of all), as one JSON object:
+ * {"kernels": {"<name>": {"launches": 1, "modelled_as": "sm_80", "counters": {"bank_conflicts": 0, …},
+ *   "modelled": {"seconds": 1.2e-5, "bound_by": "latency", …}}}}
+ * and with lines != 0 in each kernel also
+ *   "lines": [{"file": "a.cu", "line": 7, "own": {…}, "inclusive": {…}}], by source line when the PTX was compiled with
+ *   -lineinfo ("inclusive" counts functions inlined at that line as well), and
+ *   "instructions": [{"ptx_line": 12, "text": "add.s32 …", "file": "a.cu", "line": 7, "counters": {…}}].
+ * Counters that are 0 are left out of lines and instructions. Copies and returns as osdn_emulator_last_fault does. */
+size_t osdn_emulator_profile_json(const char* kernel, int lines, char* buffer, size_t size);
+
+/* The trace, in the JSON format that chrome://tracing and Perfetto open: blocks are processes, warps are threads, over
+ * modelled time. At most a million slices. Copies and returns as osdn_emulator_last_fault does. */
+size_t osdn_emulator_trace_json(char* buffer, size_t size);
 
 /* Seeds the order of blocks, warps and independent streams for the launches that follow. Before cuInit it takes the place
  * of OSDN_EMULATOR_SEED. */

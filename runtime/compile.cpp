@@ -90,6 +90,26 @@ Error failure(const Nvrtc& nvrtc, nvrtc::Result result, const CompileInput& inpu
                       fmt::join(options, " "), log, numbered(input.source))};
 }
 
+constexpr const char* kLineInformation = "--generate-line-info";
+
+/// NVRTC puts the working directory in front of the names of files that exist in memory only: takes it away again, so
+/// that the result does not depend on where it was made.
+void name_files(std::string& ptx, const CompileInput& input) {
+  std::vector<std::string> names = {input.entry + ".cu"};
+  for (const generator::Header& header : input.headers) names.emplace_back(header.name);
+  for (std::size_t at = ptx.find("\t.file"); at != std::string::npos; at = ptx.find("\t.file", at + 1)) {
+    const std::size_t open = ptx.find('"', at);
+    const std::size_t close = open == std::string::npos ? open : ptx.find('"', open + 1);
+    if (close == std::string::npos) return;
+    const std::string path = ptx.substr(open + 1, close - open - 1);
+    const std::string* best = nullptr;
+    for (const std::string& name : names) {
+      if (path.ends_with("/" + name) && (best == nullptr || name.size() > best->size())) best = &name;
+    }
+    if (best != nullptr) ptx.replace(open + 1, close - open - 1, *best);
+  }
+}
+
 /// The number that ends just before `phrase`; 0 when the phrase is not there.
 std::size_t number_before(std::string_view text, std::string_view phrase) {
   const std::size_t at = text.find(phrase);
@@ -103,12 +123,14 @@ std::size_t number_before(std::string_view text, std::string_view phrase) {
 
 }  // namespace
 
-CompileInput compile_input(const generator::KernelPlan& kernel, std::string_view arch) {
-  return {kernel.entry,
-          kernel.source,
-          kernel.headers,
-          {"--std=c++20", "-default-device", "--ptxas-options=--verbose"},
-          std::string(arch)};
+CompileInput compile_input(const generator::KernelPlan& kernel, std::string_view arch, bool lines) {
+  CompileInput input{kernel.entry,
+                     kernel.source,
+                     kernel.headers,
+                     {"--std=c++20", "-default-device", "--ptxas-options=--verbose"},
+                     std::string(arch)};
+  if (lines) input.options.emplace_back(kLineInformation);
+  return input;
 }
 
 expected<std::string> machine_arch(const Nvrtc& nvrtc, std::string_view arch) {
@@ -149,6 +171,9 @@ expected<CompiledKernel> compile(const Nvrtc& nvrtc, const CompileInput& input) 
 
   kernel.arch = *std::move(arch);
   kernel.ptx = program.text(nvrtc.get_ptx_size, nvrtc.get_ptx);
+  if (std::find(input.options.begin(), input.options.end(), kLineInformation) != input.options.end()) {
+    name_files(kernel.ptx, input);
+  }
   const bool machine_code = kernel.arch.starts_with("sm_");
   if (machine_code) kernel.cubin = program.output(nvrtc.get_cubin_size, nvrtc.get_cubin);
   if (kernel.ptx.empty() || (machine_code && kernel.cubin.empty())) {

@@ -21,8 +21,10 @@ struct CompileInput {
   std::string arch;                        ///< "sm_80", "sm_90a": PTX and machine code; "compute_80": PTX only
 };
 
-/// The input of a plan's kernel, with the options that every kernel gets.
-[[nodiscard]] CompileInput compile_input(const generator::KernelPlan& kernel, std::string_view arch);
+/// The input of a plan's kernel, with the options that every kernel gets. `lines`: the PTX says which line of which of
+/// the plan's files each instruction comes from; it is the same code under another key.
+[[nodiscard]] CompileInput compile_input(const generator::KernelPlan& kernel, std::string_view arch,
+                                         bool lines = false);
 
 /// What the assembler said of a kernel. All 0 when only PTX was made.
 struct Resources {

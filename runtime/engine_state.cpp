@@ -47,7 +47,7 @@ EngineState::EngineState(const EngineOptions& options, std::shared_ptr<const run
 }
 
 EngineState::Kernels::Answer EngineState::prepare_kernel(const generator::KernelPlan& kernel, const std::string& arch) {
-  const runtime::CompileInput input = runtime::compile_input(kernel, arch);
+  const runtime::CompileInput input = runtime::compile_input(kernel, arch, lines_);
   auto identity = compiler_.identify(input);
   if (!identity) return {std::move(identity).error(), true};
   return kernels_.get({identity->key, kernel.dynamic_shared}, [&]() -> Kernels::Result {

@@ -37,6 +37,9 @@ class EngineState {
   expected<void> synchronize(Stream stream) const;
   [[nodiscard]] CacheStatistics cache_statistics() const;
 
+  /// What is prepared from here on carries line information: for profilers. Before the first prepare.
+  void compile_with_lines(bool lines) { lines_ = lines; }
+
  private:
   EngineState(const EngineOptions& options, std::shared_ptr<const runtime::DeviceContext> device);
 
@@ -48,6 +51,7 @@ class EngineState {
   std::shared_ptr<const runtime::DeviceContext> device_;
   DeviceDescription description_;
   bool validate_;
+  std::atomic<bool> lines_{false};
   runtime::Compiler compiler_;
   Kernels kernels_;
   runtime::OperationTable operations_;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "driver/current.hpp"
+#include "driver/measuring.hpp"
 
 namespace emulator {
 namespace {
@@ -19,7 +20,10 @@ thread_local int callback_depth = 0;
 // so, as a real driver does.
 void stop_at_exit() {
   ended = true;
-  if (Driver* state = the_driver; state != nullptr && !forked) state->scheduler.stop();
+  if (Driver* state = the_driver; state != nullptr && !forked) {
+    state->scheduler.stop();
+    measuring().write_files();
+  }
 }
 
 std::string& architecture_override() {
@@ -46,6 +50,11 @@ CUresult initialize() {
   settings->perturb = perturb_override.value_or(settings->perturb);
   // Never destroyed: a worker may still be inside a kernel when the process ends.
   the_driver = new Driver(*settings);
+  if (!settings->profile_file.empty() || !settings->trace_file.empty()) {
+    measuring().on = true;
+    if (!settings->trace_file.empty()) measuring().trace_blocks = settings->trace_blocks;
+    measuring().write_at_exit(settings->profile_file, settings->trace_file);
+  }
   pthread_atfork(nullptr, nullptr, [] { forked = true; });
   std::atexit(stop_at_exit);
   return CUDA_SUCCESS;

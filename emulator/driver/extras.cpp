@@ -4,6 +4,7 @@
 
 #include "driver/current.hpp"
 #include "driver/entry.hpp"
+#include "driver/measuring.hpp"
 #include "osdn_emulator.h"
 
 #define OSDN_EMULATOR_EXTRA extern "C" __attribute__((visibility("default")))
@@ -66,6 +67,24 @@ OSDN_EMULATOR_EXTRA size_t osdn_emulator_statistics_json(char* buffer, size_t si
 
 OSDN_EMULATOR_EXTRA void osdn_emulator_reset_statistics() {
   if (Driver* state = driver_if_initialized()) state->statistics.reset();
+  measuring().reset();
+}
+
+OSDN_EMULATOR_EXTRA void osdn_emulator_set_measure(int on, unsigned trace_blocks) {
+  measuring().on = on != 0;
+  measuring().trace_blocks = on != 0 ? trace_blocks : 0;
+}
+
+OSDN_EMULATOR_EXTRA void osdn_emulator_set_registers(const char* kernel, int registers) {
+  if (kernel != nullptr) measuring().set_registers(kernel, registers);
+}
+
+OSDN_EMULATOR_EXTRA size_t osdn_emulator_profile_json(const char* kernel, int lines, char* buffer, size_t size) {
+  return copy_out(measuring().profile_json(kernel != nullptr ? kernel : "", lines != 0), buffer, size);
+}
+
+OSDN_EMULATOR_EXTRA size_t osdn_emulator_trace_json(char* buffer, size_t size) {
+  return copy_out(measuring().trace_json(), buffer, size);
 }
 
 OSDN_EMULATOR_EXTRA void osdn_emulator_set_seed(uint64_t seed) {

@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "driver/measuring.hpp"
+
 namespace emulator {
 namespace {
 
@@ -50,9 +52,17 @@ CUresult run(const KernelCall& call, Context& context) {
   launch.host_threads = state.settings.host_threads;
   launch.strict = state.settings.strict;
   launch.printer = &context.printer;
+  const std::string& name = call.function->kernel->name();
+  launch.measure = measuring().on;
+  launch.trace_blocks = measuring().trace_blocks;
+  launch.registers = measuring().registers(name);
   Statistics work;
   const std::optional<Fault> fault = execute(launch, context.device.memory, context.device.architecture.profile, work);
-  state.statistics.add(call.function->kernel->name(), work);
+  if (work.measurement.measured) {
+    measuring().add(name, context.device.architecture.name, std::move(work.measurement));
+    work.measurement = {};
+  }
+  state.statistics.add(name, work);
   if (!fault) return CUDA_SUCCESS;
   report_fault(fault->text(), true);
   return code_of(*fault);

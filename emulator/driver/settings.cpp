@@ -53,6 +53,11 @@ Architecture describe(const Row& row) {
   result.profile.multiprocessors = row.multiprocessors;
   result.profile.shared_per_block_optin = row.optin_kib * kKiB;
   result.profile.shared_per_multiprocessor = (row.optin_kib + (row.major >= 8 ? 1 : 0)) * kKiB;
+  result.profile.threads_per_multiprocessor = row.threads;
+  result.profile.blocks_per_multiprocessor = row.blocks;
+  result.profile.clock_khz = row.clock_mhz * 1000;
+  result.profile.memory_bytes_per_second = 2e6 * row.memory_clock_mhz * row.bus_bits / 8;  // two transfers per clock
+  result.profile.l2_bytes = static_cast<std::size_t>(row.l2_mib) << 20;
   result.threads_per_multiprocessor = row.threads;
   result.blocks_per_multiprocessor = row.blocks;
   result.clock_khz = row.clock_mhz * 1000;
@@ -111,6 +116,11 @@ bool read_switch(const char* variable, bool& out) {
   return true;
 }
 
+std::string read_text(const char* variable) {
+  const char* text = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): once, in cuInit
+  return text == nullptr ? std::string() : std::string(text);
+}
+
 std::size_t host_memory() {
   return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
@@ -147,9 +157,11 @@ std::optional<Settings> read_settings(const std::string& architecture_override) 
   std::uint64_t devices = 1;
   std::uint64_t threads = 0;
   std::uint64_t strict = 1;
+  std::uint64_t trace_blocks = settings.trace_blocks;
   const bool usable = read_number("OSDN_EMULATOR_DEVICES", 1, 64, devices) &&
                       read_number("OSDN_EMULATOR_THREADS", 0, 4096, threads) &&
                       read_number("OSDN_EMULATOR_STRICT", 0, 1, strict) &&
+                      read_number("OSDN_EMULATOR_TRACE_BLOCKS", 1, 1024, trace_blocks) &&
                       read_number("OSDN_EMULATOR_SEED", 0, UINT64_MAX, settings.seed) &&
                       read_switch("OSDN_EMULATOR_PERTURB", settings.perturb) &&
                       read_number("OSDN_EMULATOR_INSTRUCTION_LIMIT", 0, UINT64_MAX, settings.instruction_limit) &&
@@ -158,6 +170,9 @@ std::optional<Settings> read_settings(const std::string& architecture_override) 
   settings.devices = static_cast<int>(devices);
   settings.host_threads = static_cast<int>(threads);
   settings.strict = strict != 0;
+  settings.trace_blocks = static_cast<unsigned>(trace_blocks);
+  settings.profile_file = read_text("OSDN_EMULATOR_PROFILE");
+  settings.trace_file = read_text("OSDN_EMULATOR_TRACE");
   return settings;
 }
 

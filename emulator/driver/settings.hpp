@@ -41,6 +41,9 @@ struct Settings {
   /// OSDN_EMULATOR_INSTRUCTION_LIMIT; 0: none. No kernel that a GPU is meant to finish in seconds needs more.
   std::uint64_t instruction_limit = std::uint64_t{1} << 32;
   bool strict = true;                   ///< OSDN_EMULATOR_STRICT
+  std::string profile_file;             ///< OSDN_EMULATOR_PROFILE; empty: launches are not measured
+  std::string trace_file;               ///< OSDN_EMULATOR_TRACE; empty: no trace
+  unsigned trace_blocks = 4;            ///< OSDN_EMULATOR_TRACE_BLOCKS, of each launch
 };
 
 /// Nothing, and one line on stderr naming the variable, its value and what is allowed, when a variable is malformed.

@@ -2,27 +2,16 @@
 
 #include <fmt/format.h>
 
+#include "driver/json_text.hpp"
+
 namespace emulator {
 namespace {
-
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\')
-      result += fmt::format("\\{}", c);
-    else if (static_cast<unsigned char>(c) < 0x20)
-      result += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    else
-      result += c;
-  }
-  return result + '"';
-}
 
 std::string to_json(const LaunchStatistics::Entry& entry) {
   const Statistics& work = entry.work;
   std::string kinds;
   for (const auto& [kind, count] : work.warp_instructions)
-    kinds += fmt::format("{}{}: {}", kinds.empty() ? "" : ", ", quoted(kind), count);
+    kinds += fmt::format("{}{}: {}", kinds.empty() ? "" : ", ", quoted_json(kind), count);
   return fmt::format(
       "{{\"launches\": {}, \"blocks\": {}, \"thread_instructions\": {}, \"global_load_bytes\": {}, "
       "\"global_store_bytes\": {}, \"shared_load_bytes\": {}, \"shared_store_bytes\": {}, \"async_copy_bytes\": {}, "
@@ -65,7 +54,7 @@ std::string LaunchStatistics::json() const {
   const std::lock_guard lock(mutex_);
   std::string kernels;
   for (const auto& [name, entry] : entries_)
-    kernels += fmt::format("{}{}: {}", kernels.empty() ? "" : ", ", quoted(name), to_json(entry));
+    kernels += fmt::format("{}{}: {}", kernels.empty() ? "" : ", ", quoted_json(name), to_json(entry));
   return fmt::format("{{\"kernels\": {{{}}}, \"total\": {}}}", kernels, to_json(total));
 }
 

@@ -26,7 +26,8 @@ Block::Bytes Block::bytes(std::size_t count) {
   return Bytes(static_cast<std::byte*>(::operator new[](std::max<std::size_t>(count, 256), std::align_val_t{256})));
 }
 
-Block::Block(const Program& program, const Launch& launch, Memory& memory, const Profile& profile, LaunchRaces& races)
+Block::Block(const Program& program, const Launch& launch, Memory& memory, const Profile& profile, LaunchRaces& races,
+             const ModelPlan* plan)
     : program_(program), launch_(launch), memory_(memory), profile_(profile) {
   const std::size_t threads = std::size_t{launch.block[0]} * launch.block[1] * launch.block[2];
   const std::size_t warp_count = (threads + kLanes - 1) / kLanes;
@@ -64,7 +65,7 @@ Block::Block(const Program& program, const Launch& launch, Memory& memory, const
     warp.base[1] = constants_.get();
   }
   if (launch.strict) strict_ = std::make_unique<Strict>(*this, races);
-  if (launch.measure) meter_ = std::make_unique<Meter>(program);
+  if (plan != nullptr) meter_ = std::make_unique<Meter>(program, *plan, warp_count);
   for (Warp& warp : warps_) {
     warp.strict = strict_.get();
     warp.meter = meter_.get();
@@ -83,6 +84,7 @@ void Block::reset(std::uint64_t index) {
   std::memset(local_.get(), 0xFF, local_bytes_ * kLanes * warps_.size());
   for (Warp& warp : warps_) reset_warp(warp);
   if (strict_) strict_->reset();
+  if (meter_) meter_->begin(index);
 }
 
 Block::~Block() = default;
@@ -128,6 +130,7 @@ bool Block::advance(std::uint64_t warp_instructions) {
   for (const Warp& warp : warps_) {
     if (alive(warp)) raise_stuck();
   }
+  if (meter_) meter_->end();
   return true;
 }
 
@@ -257,6 +260,7 @@ void Block::release(unsigned id) {
     strict_->meetings.completed(id, barrier.expected != 0);
     strict_->races.completed(id, barrier.expected != 0);
   }
+  if (meter_) meter_->completed(id);
 }
 
 void Block::raise_limit(const Warp& warp) {

@@ -11,6 +11,7 @@
 namespace emulator {
 
 class LaunchRaces;
+struct ModelPlan;
 
 /// splitmix64: small, seeded, the same everywhere.
 class Random {
@@ -39,7 +40,9 @@ struct Barrier {
 
 class Block {
  public:
-  Block(const Program& program, const Launch& launch, Memory& memory, const Profile& profile, LaunchRaces& races);
+  /// `plan` is null unless the launch is measured.
+  Block(const Program& program, const Launch& launch, Memory& memory, const Profile& profile, LaunchRaces& races,
+        const ModelPlan* plan);
   ~Block();
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
@@ -51,7 +54,7 @@ class Block {
 
   [[nodiscard]] const std::vector<Count>& counts() const { return counts_; }
   /// Null unless the launch is measured.
-  [[nodiscard]] const Meter* meter() const { return meter_.get(); }
+  [[nodiscard]] Meter* meter() { return meter_.get(); }
 
   // What handlers outside the inner loop need.
   [[nodiscard]] const Place& place() const { return place_; }

@@ -1,6 +1,7 @@
 // Control flow (PTX ISA 9.7.12), barriers (9.7.13) and addresses.
 #include "execute/block.hpp"
 #include "execute/operations.hpp"
+#include "measure/meter.hpp"
 #include "strict/strict.hpp"
 
 namespace emulator::control {
@@ -119,6 +120,7 @@ void barrier(Warp& warp, const Instruction& in, std::uint32_t mask) {
       warp.strict->races.arrived(warp, id, group, in.mode != kBarrierArrive);
       warp.strict->meetings.arrived(warp, in, id, group);
     }
+    if (warp.meter != nullptr) warp.meter->arrived(id, in.mode != kBarrierArrive);
     if (in.mode != kBarrierArrive) park(warp, in, group, Path::State::barrier, id);
   }
 }

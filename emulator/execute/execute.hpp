@@ -28,6 +28,12 @@ struct Profile {
   std::size_t shared_per_multiprocessor = 164 * 1024;
   int registers_per_block = 65536;
   int threads_per_block = 1024;
+  // What only the timing model asks for.
+  int threads_per_multiprocessor = 2048;
+  int blocks_per_multiprocessor = 32;
+  int clock_khz = 1410000;
+  double memory_bytes_per_second = 2.039e12;
+  std::size_t l2_bytes = std::size_t{40} << 20;
 };
 
 /// Why a module was refused or a launch stopped. Everything a reader needs to find the place is in it.
@@ -131,6 +137,8 @@ struct Launch {
   std::uint64_t perturbation = 0;
   Printer* printer = nullptr;  ///< takes what the kernel prints; null: it goes to stdout when the launch ends
   Heap* heap = nullptr;        ///< what the kernel frees; execute() provides it
+  unsigned trace_blocks = 0;   ///< of a measured launch: the first blocks whose warps' slices are kept
+  int registers = 0;           ///< of a thread, for the timing model; 0: estimated from the PTX
 };
 
 /// What a launch did. Counts are of thread-level work except where said.

@@ -25,7 +25,8 @@ struct Progress {
   std::optional<Fault> fault;
   std::uint64_t fault_at = 0;  ///< position in the order of the block that raised it
   std::vector<Count> counts;
-  std::vector<Tally> tallies;  ///< of a measured launch
+  std::optional<ModelPlan> plan;     ///< of a measured launch, as
+  std::optional<Measures> measures;  ///< this
   LaunchRaces races;
   std::exception_ptr failure;  ///< of the host: no memory for a block's registers, say
 };
@@ -85,7 +86,8 @@ class Worker {
 
   Resident begin(const Supply::Start& start) {
     if (idle_.empty()) {
-      blocks_.push_back(std::make_unique<Block>(kernel_.program, launch_, memory_, profile_, progress_.races));
+      blocks_.push_back(std::make_unique<Block>(kernel_.program, launch_, memory_, profile_, progress_.races,
+                                                progress_.plan ? &*progress_.plan : nullptr));
       idle_.push_back(blocks_.back().get());
     }
     Block* block = idle_.back();
@@ -102,9 +104,7 @@ class Worker {
         progress_.counts[i].warps += block->counts()[i].warps;
         progress_.counts[i].threads += block->counts()[i].threads;
       }
-      if (const Meter* meter = block->meter()) {
-        for (std::size_t i = 0; i < progress_.tallies.size(); ++i) progress_.tallies[i].add(meter->tallies()[i]);
-      }
+      if (Meter* meter = block->meter()) progress_.measures->add(meter->measures());
     }
   }
 
@@ -209,7 +209,10 @@ std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile
   Supply supply(blocks, launch.seed);
   Progress progress;
   progress.counts.resize(kernel.program.code.size());
-  if (launch.measure) progress.tallies.resize(kernel.program.code.size());
+  if (launch.measure) {
+    progress.plan = plan_model(kernel.program, launch, profile, kernel.thread_limit);
+    progress.measures.emplace(kernel.program.code.size());
+  }
   std::uint64_t workers = launch.host_threads > 0 ? static_cast<unsigned>(launch.host_threads)
                                                   : std::max(1u, std::thread::hardware_concurrency());
   workers = std::min(workers, blocks);
@@ -227,8 +230,9 @@ std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile
   if (progress.failure) std::rethrow_exception(progress.failure);
   summarise(kernel.program, progress.counts, statistics);
   if (launch.measure) {
-    statistics.measurement.add(
-        summarise_measurement(kernel.program, progress.counts, progress.tallies, *kernel.lines, *kernel.sources));
+    progress.measures->sort();
+    statistics.measurement.add(summarise_measurement(kernel.program, *progress.plan, profile, progress.counts,
+                                                     *progress.measures, *kernel.lines, *kernel.sources));
   }
   statistics.blocks += progress.begun.load();
   if (progress.fault && kernel.lines != nullptr) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "execute/execute.hpp"
+#include "measure/unit.hpp"
 #include "ptx/types.hpp"
 
 namespace emulator {
@@ -67,6 +68,7 @@ struct InstructionNote {
   std::uint16_t place_behind = 0;   ///< this is such a place
   std::uint16_t bytes = 0;          ///< per thread, of a memory access
   std::uint32_t warp_flops = 0;     ///< tensor operations of one warp
+  Cost cost;                        ///< for the timing model
 };
 
 /// A stretch of bytes that a call copies between the caller's and the callee's local frames.
@@ -94,11 +96,21 @@ struct FunctionFrame {
   std::uint64_t address = 0;    ///< what a pointer to it holds
 };
 
+/// The virtual registers that an instruction reads and writes: a stretch of Program::use_list, reads first.
+struct ValueUse {
+  std::uint32_t first = 0;
+  std::uint16_t reads = 0;
+  std::uint16_t writes = 0;
+};
+
 /// An entry with every function it reaches, decoded.
 struct Program {
   std::string name;
   std::vector<Instruction> code;
   std::vector<InstructionNote> notes;
+  std::vector<ValueUse> uses;  ///< index for index with code
+  std::vector<std::uint32_t> use_list;
+  std::uint32_t values = 0;  ///< virtual registers of all functions
   std::vector<std::string> families;
   std::vector<std::vector<RowOperand>> lists;
   std::vector<std::uint64_t> constants;  ///< rows of the constant base

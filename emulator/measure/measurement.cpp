@@ -2,7 +2,7 @@
 
 namespace emulator {
 
-const std::array<CounterName, 18> kCounterNames = {{
+const std::array<CounterName, 19> kCounterNames = {{
     {"warp_instructions", &Counters::warp_instructions},
     {"thread_instructions", &Counters::thread_instructions},
     {"divergent_instructions", &Counters::divergent_instructions},
@@ -21,15 +21,29 @@ const std::array<CounterName, 18> kCounterNames = {{
     {"bank_conflicts", &Counters::bank_conflicts},
     {"local_load_bytes", &Counters::local_load_bytes},
     {"local_store_bytes", &Counters::local_store_bytes},
+    {"modelled_cycles", &Counters::modelled_cycles},
 }};
 
 void Counters::add(const Counters& other) {
   for (const CounterName& counter : kCounterNames) this->*counter.value += other.*counter.value;
 }
 
+void Modelled::add(const Modelled& other) {
+  Modelled sum = longest_seconds < other.longest_seconds ? other : *this;
+  sum.seconds = seconds + other.seconds;
+  sum.multiprocessor_seconds = multiprocessor_seconds + other.multiprocessor_seconds;
+  sum.memory_seconds = memory_seconds + other.memory_seconds;
+  sum.l2_seconds = l2_seconds + other.l2_seconds;
+  sum.memory_bytes = memory_bytes + other.memory_bytes;
+  *this = sum;
+}
+
 void Measurement::add(const Measurement& other) {
-  measured = measured || other.measured;
+  if (!other.measured) return;
+  measured = true;
   total.add(other.total);
+  modelled.add(other.modelled);
+  trace = other.trace;
   for (const auto& [place, line] : other.lines) {
     Line& sum = lines[place];
     sum.own.add(line.own);

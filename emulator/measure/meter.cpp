@@ -1,5 +1,8 @@
 #include "measure/meter.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "execute/block.hpp"
 #include "execute/operations.hpp"
 #include "measure/banks.hpp"
@@ -17,7 +20,9 @@ std::uint64_t bytes_in(const Access& access, ptx::Space space, bool matrix) {
   return bytes;
 }
 
-void count(Tally& tally, const Access& access, bool matrix) {
+constexpr std::size_t kMaxEvents = std::size_t{1} << 22;  // of one block: 64 MiB
+
+void count(Tally& tally, Event& event, const Access& access, bool matrix) {
   const std::uint64_t global = bytes_in(access, ptx::Space::global, matrix);
   const std::uint64_t shared = bytes_in(access, ptx::Space::shared, matrix);
   const std::uint64_t local = bytes_in(access, ptx::Space::local, matrix);
@@ -36,12 +41,14 @@ void count(Tally& tally, const Access& access, bool matrix) {
     tally.global_requests += 1;
     tally.sectors += wanted.touched;
     tally.least_sectors += wanted.least;
+    event.sectors = static_cast<std::uint16_t>(event.sectors + wanted.touched);
   }
   if (shared != 0) {
     const BankPasses banks = bank_passes(access);
     tally.shared_requests += 1;
     tally.passes += banks.passes;
     tally.least_passes += banks.least;
+    event.passes = static_cast<std::uint16_t>(event.passes + banks.passes);
   }
 }
 
@@ -52,23 +59,116 @@ bool may_split(const Instruction& in) {
 
 }  // namespace
 
+Meter::Meter(const Program& program, const ModelPlan& plan, std::size_t warps)
+    : program_(program), plan_(plan), measures_(program.code.size()) {
+  events_.warps.resize(warps);
+}
+
+void Meter::begin(std::uint64_t block) {
+  block_ = block;
+  issued_ = 0;
+  recorded_ = 0;
+  recording_ = plan_.sampled(block);
+  measures_.touched.begin_block();
+  for (auto& events : events_.warps) events.clear();
+  events_.rounds.clear();
+  round_.fill(kNoRound);
+}
+
+void Meter::end() {
+  measures_.work.push_back({block_, issued_});
+  if (recorded_ == 0) return;
+  // A block too long to keep was recorded from its beginning: it stands for as many instructions as were kept.
+  measures_.samples.push_back(
+      {block_, recorded_, simulate(program_, events_, plan_.timing, plan_.copies, block_ < plan_.traced)});
+  if (recorded_ < issued_) {
+    std::uint64_t& ticks = measures_.samples.back().simulated.ticks;
+    ticks = static_cast<std::uint64_t>(static_cast<double>(ticks) * static_cast<double>(issued_) /
+                                       static_cast<double>(recorded_));
+    measures_.samples.back().issued = issued_;
+  }
+}
+
+void Meter::record(const Warp& warp, const Event& event) {
+  ++issued_;
+  if (!recording_) return;
+  events_.warps[warp.index].push_back(event);
+  recording_ = ++recorded_ < kMaxEvents;
+}
+
+/// Notes the sectors of global memory.
+void Meter::touch() {
+  for (unsigned i = 0; i < made_; ++i) {
+    const Access& access = accesses_[i];
+    for (std::uint32_t left = access.mask; left != 0; left &= left - 1) {
+      const auto lane = static_cast<unsigned>(__builtin_ctz(left));
+      if (access.space[lane] != ptx::Space::global || access.used[lane] == 0) continue;
+      const auto touch_as = [&](bool write) {
+        event_.cold |= measures_.touched.touch(access.address[lane], access.used[lane], write);
+      };
+      if (access.kind != Access::Kind::store) touch_as(false);
+      if (access.kind != Access::Kind::load) touch_as(true);
+    }
+  }
+}
+
 void Meter::before(Warp& warp, const Instruction& in, std::uint32_t asked, std::uint32_t mask) {
   divergent_ = asked != (warp.present & ~warp.exited);
   paths_ = warp.paths.size();
   made_ = accesses_of(warp, in, mask, accesses_);
+  event_ = Event{};
+  event_.instruction = static_cast<std::uint32_t>(&in - warp.code);
 }
 
 void Meter::after(Warp& warp, const Instruction& in, std::uint32_t done) {
   if (done == 0) return;  // its lanes wait and will execute it again
-  const auto index = static_cast<std::size_t>(&in - warp.code);
-  Tally& tally = tallies_[index];
+  Tally& tally = measures_.tallies[event_.instruction];
   tally.splits += warp.paths.size() > paths_ && may_split(in) ? 1 : 0;
   tally.divergent += divergent_ ? 1 : 0;
-  for (unsigned i = 0; i < made_; ++i) count(tally, accesses_[i], warp.program->notes[index].matrix);
+  if (made_ != 0) {
+    for (unsigned i = 0; i < made_; ++i) {
+      count(tally, event_, accesses_[i], warp.program->notes[event_.instruction].matrix);
+    }
+    event_.bulk = accesses_[0].kind == Access::Kind::atomic;
+    touch();
+  }
+  if (in.handler == control::copy_wait_all) event_.bulk = true;
+  record(warp, event_);
 }
 
 void Meter::skipped(Warp& warp, const Instruction& in, std::uint32_t asked) {
-  tallies_[static_cast<std::size_t>(&in - warp.code)].divergent += asked != (warp.present & ~warp.exited) ? 1 : 0;
+  event_ = Event{};
+  event_.instruction = static_cast<std::uint32_t>(&in - warp.code);
+  event_.skipped = true;
+  measures_.tallies[event_.instruction].divergent += asked != (warp.present & ~warp.exited) ? 1 : 0;
+  record(warp, event_);
+}
+
+void Meter::arrived(unsigned barrier, bool waits) {
+  if (round_[barrier] == kNoRound) {
+    round_[barrier] = static_cast<std::uint32_t>(events_.rounds.size());
+    events_.rounds.push_back({0, static_cast<std::uint8_t>(barrier)});
+  }
+  events_.rounds[round_[barrier]].arrivals += 1;
+  event_.round = round_[barrier];
+  event_.waits = waits;
+}
+
+void Meter::completed(unsigned barrier) {
+  round_[barrier] = kNoRound;
+}
+
+void Measures::add(Measures& other) {
+  for (std::size_t i = 0; i < tallies.size(); ++i) tallies[i].add(other.tallies[i]);
+  work.insert(work.end(), other.work.begin(), other.work.end());
+  std::move(other.samples.begin(), other.samples.end(), std::back_inserter(samples));
+  touched.add(other.touched);
+}
+
+void Measures::sort() {
+  const auto before = [](const auto& a, const auto& b) { return a.block < b.block; };
+  std::sort(work.begin(), work.end(), before);
+  std::sort(samples.begin(), samples.end(), before);
 }
 
 void Tally::add(const Tally& other) {

@@ -46,17 +46,72 @@ void add_to_lines(Measurement& out, const Counters& counters, const ptx::SourceL
   }
 }
 
+/// Modelled ticks of every instruction, for the whole grid: those of the blocks that were played, in proportion.
+std::vector<std::uint64_t> modelled_ticks(std::size_t instructions, const Measures& measures) {
+  std::vector<std::uint64_t> ticks(instructions);
+  std::uint64_t played = 0, issued = 0;
+  for (const BlockSample& sample : measures.samples) {
+    for (std::size_t i = 0; i < instructions; ++i) ticks[i] += sample.simulated.spent[i];
+    played += sample.issued;
+  }
+  for (const BlockWork& work : measures.work) issued += work.issued;
+  if (played == 0) return ticks;
+  const double factor = static_cast<double>(issued) / static_cast<double>(played);
+  for (std::uint64_t& each : ticks) each = static_cast<std::uint64_t>(static_cast<double>(each) * factor);
+  return ticks;
+}
+
+std::string name_of(const Slice& slice) {
+  switch (slice.kind) {
+    case Slice::Kind::compute:
+      return "compute";
+    case Slice::Kind::barrier:
+      return "barrier " + std::to_string(slice.barrier);
+    case Slice::Kind::copies:
+      return "asynchronous copies";
+    case Slice::Kind::memory:
+      return "memory";
+  }
+  return "";
+}
+
+std::vector<TraceSlice> trace_of(const Program& program, const ModelPlan& plan, const Profile& profile,
+                                 const Measures& measures, const ptx::SourceLines& sources) {
+  std::vector<TraceSlice> out;
+  const double ticks_per_microsecond = 1e-3 * profile.clock_khz * static_cast<double>(kTicks);
+  for (const BlockSample& sample : measures.samples) {
+    if (sample.block >= plan.traced) break;
+    for (const Slice& slice : sample.simulated.slices) {
+      TraceSlice each;
+      each.name = name_of(slice);
+      each.block = sample.block;
+      each.warp = slice.warp;
+      each.begin = static_cast<double>(slice.begin) / ticks_per_microsecond;
+      each.end = static_cast<double>(slice.end) / ticks_per_microsecond;
+      each.ptx_line = program.notes[slice.first].line;
+      if (const int mark = sources.at(each.ptx_line); mark >= 0) {
+        each.file = sources.file(sources.mark(mark).file);
+        each.line = sources.mark(mark).line;
+      }
+      out.push_back(std::move(each));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
-Measurement summarise_measurement(const Program& program, const std::vector<Count>& counts,
-                                  const std::vector<Tally>& tallies, const std::vector<std::string>& text,
-                                  const ptx::SourceLines& sources) {
+Measurement summarise_measurement(const Program& program, const ModelPlan& plan, const Profile& profile,
+                                  const std::vector<Count>& counts, const Measures& measures,
+                                  const std::vector<std::string>& text, const ptx::SourceLines& sources) {
   Measurement out;
   out.measured = true;
+  const std::vector<std::uint64_t> ticks = modelled_ticks(counts.size(), measures);
   for (std::size_t i = 0; i < counts.size(); ++i) {
     if (counts[i].warps == 0) continue;
     const InstructionNote& note = program.notes[i];
-    const Counters counters = counters_of(program.code[i], note, counts[i], tallies[i]);
+    Counters counters = counters_of(program.code[i], note, counts[i], measures.tallies[i]);
+    counters.modelled_cycles = ticks[i] / kTicks;
     out.total.add(counters);
     const auto line = static_cast<std::size_t>(note.line);
     auto& instruction = out.instructions[{note.line, line > 0 && line <= text.size() ? text[line - 1] : std::string()}];
@@ -67,6 +122,8 @@ Measurement summarise_measurement(const Program& program, const std::vector<Coun
     instruction.line = sources.mark(mark).line;
     add_to_lines(out, counters, sources, mark);
   }
+  out.modelled = model(plan, profile, measures.work, measures.samples, measures.touched, out.total.global_sectors);
+  out.trace = trace_of(program, plan, profile, measures, sources);
   return out;
 }
 

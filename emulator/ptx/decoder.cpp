@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ptx/behind.hpp"
+#include "ptx/cost.hpp"
 
 namespace emulator::ptx {
 
@@ -199,6 +200,7 @@ void FunctionDecoder::statement(const Statement& statement) {
   if (statement.kind != Statement::Kind::instruction) return;
   begin_draft(statement);
   build_instruction(*this, statement);
+  drafts_.back().note.cost = cost_of(statement);
 }
 
 void FunctionDecoder::run() {
@@ -238,10 +240,32 @@ void FunctionDecoder::mark_barriers() {
   }
 }
 
+/// References come instruction by instruction.
+void FunctionDecoder::note_uses(std::uint32_t base) {
+  Program& program = *context_.program;
+  program.uses.resize(base + drafts_.size());
+  for (std::size_t i = 0; i < references_.size();) {
+    const std::size_t begin = i;
+    const std::uint32_t at = references_[begin].instruction;
+    while (i < references_.size() && references_[i].instruction == at) ++i;
+    ValueUse& use = program.uses[base + at];
+    use.first = static_cast<std::uint32_t>(program.use_list.size());
+    for (const bool writes : {false, true}) {
+      for (std::size_t k = begin; k < i; ++k) {
+        if (references_[k].write != writes) continue;
+        program.use_list.push_back(program.values + references_[k].vreg);
+        ++(writes ? use.writes : use.reads);
+      }
+    }
+  }
+  program.values += static_cast<std::uint32_t>(vregs_.size());
+}
+
 void FunctionDecoder::finish() {
   if (number_ == 0) mark_barriers();
   Program& program = *context_.program;
   const auto base = static_cast<std::uint32_t>(program.code.size());
+  note_uses(base);
   for (Draft& draft : drafts_) {
     if (draft.in.handler == control::branch) draft.in.immediate = base + draft.targets[0];
     if (draft.in.handler == control::branch_indexed) {

@@ -121,6 +121,7 @@ class FunctionDecoder {
   void finish();
   void mark_barriers();
   void allocate_registers();
+  void note_uses(std::uint32_t base);
 
   ProgramContext& context_;
   const Function& function_;

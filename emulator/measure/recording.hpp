@@ -1,0 +1,34 @@
+// What the warps of one block did, in the order in which each did it: what the timing model plays again.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "execute/machine.hpp"
+
+namespace emulator {
+
+/// One warp instruction.
+struct Event {
+  std::uint32_t instruction = 0;
+  std::uint32_t round = 0;    ///< of a barrier: index into Recording::rounds
+  std::uint16_t passes = 0;   ///< through the banks of shared memory
+  std::uint16_t sectors = 0;  ///< of global memory
+  bool cold = false;          ///< one of them is touched by this block for the first time
+  bool skipped = false;       ///< no lane's guard let it pass
+  bool waits = false;         ///< at its barrier
+  bool bulk = false;          ///< an atomic operation or another that is answered by the second-level cache
+};
+
+/// One completion of one of a block's barriers.
+struct Round {
+  std::uint32_t arrivals = 0;  ///< of warps
+  std::uint8_t barrier = 0;
+};
+
+struct Recording {
+  std::vector<std::vector<Event>> warps;
+  std::vector<Round> rounds;
+};
+
+}  // namespace emulator
