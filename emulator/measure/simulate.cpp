@@ -155,7 +155,9 @@ class Simulation {
     const InstructionNote& note = program_.notes[event.instruction];
     const Ticks taken = busy(cost, note);
     scheduler.pipe[static_cast<unsigned>(cost.unit)] = issue + taken;
-    Ticks ready = issue + taken + std::uint64_t{timing_.latency[static_cast<unsigned>(cost.unit)]} * kTicks - kTicks;
+    // What one PTX instruction becomes is taken for a chain.
+    const Ticks latency = std::uint64_t{timing_.latency[static_cast<unsigned>(cost.unit)]} * cost.weight * kTicks;
+    Ticks ready = issue + std::max(taken, latency);
     bool memory = false;
     switch (cost.unit) {
       case Unit::matrix:

@@ -84,6 +84,8 @@ class Machine : public ::testing::Test {
     launch.host_threads = host_threads_;
     launch.strict = strict_;
     launch.measure = measure_;
+    launch.trace_blocks = trace_blocks_;
+    launch.registers = registers_;
     launch.perturbation = perturbation_;
     statistics_ = {};
     return execute(launch, memory_, profile_, statistics_);
@@ -160,6 +162,8 @@ class Machine : public ::testing::Test {
   int host_threads_ = 2;
   bool strict_ = true;
   bool measure_ = false;
+  unsigned trace_blocks_ = 0;
+  int registers_ = 0;
   std::uint64_t perturbation_ = 0;
   Statistics statistics_;
 };

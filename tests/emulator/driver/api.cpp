@@ -18,6 +18,10 @@ Api::Api() : library_(dlopen(OSDN_EMULATOR_LIBRARY, RTLD_NOW | RTLD_LOCAL)) {
   statistics = reinterpret_cast<decltype(statistics)>(find("osdn_emulator_statistics"));
   statistics_json = reinterpret_cast<decltype(statistics_json)>(find("osdn_emulator_statistics_json"));
   reset_statistics = reinterpret_cast<decltype(reset_statistics)>(find("osdn_emulator_reset_statistics"));
+  set_measure = reinterpret_cast<decltype(set_measure)>(find("osdn_emulator_set_measure"));
+  set_registers = reinterpret_cast<decltype(set_registers)>(find("osdn_emulator_set_registers"));
+  profile_json = reinterpret_cast<decltype(profile_json)>(find("osdn_emulator_profile_json"));
+  trace_json = reinterpret_cast<decltype(trace_json)>(find("osdn_emulator_trace_json"));
   set_perturb = reinterpret_cast<decltype(set_perturb)>(find("osdn_emulator_set_perturb"));
   set_seed = reinterpret_cast<decltype(set_seed)>(find("osdn_emulator_set_seed"));
   set_profile = reinterpret_cast<decltype(set_profile)>(find("osdn_emulator_set_profile"));

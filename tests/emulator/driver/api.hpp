@@ -29,6 +29,10 @@ struct Api {
   decltype(&osdn_emulator_statistics) statistics = nullptr;
   decltype(&osdn_emulator_statistics_json) statistics_json = nullptr;
   decltype(&osdn_emulator_reset_statistics) reset_statistics = nullptr;
+  decltype(&osdn_emulator_set_measure) set_measure = nullptr;
+  decltype(&osdn_emulator_set_registers) set_registers = nullptr;
+  decltype(&osdn_emulator_profile_json) profile_json = nullptr;
+  decltype(&osdn_emulator_trace_json) trace_json = nullptr;
   decltype(&osdn_emulator_set_perturb) set_perturb = nullptr;
   decltype(&osdn_emulator_set_seed) set_seed = nullptr;
   decltype(&osdn_emulator_set_profile) set_profile = nullptr;
