@@ -58,7 +58,7 @@ TEST_F(Program, AProfileIsForPeopleToo) {
   const Ran ran = osdn({"run", "--profile", "--input", golden("deltanet"), "--output", path("out")});
   ASSERT_EQ(ran.exit_code, 0) << ran.err;
   for (const char* word : {"not a measurement", "modelled time", "bank_conflicts", "hottest lines",
-                           "device/tensor.cuh:", "blocks per SM", "__syncthreads();"}) {
+                           "device/tensor_fp32.cuh:", "blocks per SM", "__syncthreads();"}) {
     EXPECT_NE(ran.out.find(word), std::string::npos) << word << "\n" << ran.out;
   }
 }
