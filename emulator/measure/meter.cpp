@@ -78,6 +78,7 @@ void Meter::begin(std::uint64_t block) {
 void Meter::end() {
   measures_.work.push_back({block_, issued_});
   if (recorded_ == 0) return;
+  reorder(events_, plan_.order);
   // A block too long to keep was recorded from its beginning: it stands for as many instructions as were kept.
   measures_.samples.push_back(
       {block_, recorded_, simulate(program_, events_, plan_.timing, plan_.copies, block_ < plan_.traced)});
@@ -129,10 +130,10 @@ void Meter::after(Warp& warp, const Instruction& in, std::uint32_t done) {
     for (unsigned i = 0; i < made_; ++i) {
       count(tally, event_, accesses_[i], warp.program->notes[event_.instruction].matrix);
     }
-    event_.bulk = accesses_[0].kind == Access::Kind::atomic;
+    event_.atomic = accesses_[0].kind == Access::Kind::atomic;
     touch();
   }
-  if (in.handler == control::copy_wait_all) event_.bulk = true;
+  event_.all_copies = in.handler == control::copy_wait_all;
   record(warp, event_);
 }
 

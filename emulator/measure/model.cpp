@@ -119,6 +119,7 @@ bool ModelPlan::sampled(std::uint64_t block) const {
 ModelPlan plan_model(const Program& program, const Launch& launch, const Profile& profile, int max_threads) {
   ModelPlan plan;
   plan.timing = timing_of(profile);
+  plan.order = order_statically(program, plan.timing);
   plan.blocks = std::uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
   plan.registers_estimated = launch.registers <= 0;
   plan.registers = plan.registers_estimated ? estimate_registers(program, profile, max_threads)

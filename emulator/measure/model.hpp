@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "execute/machine.hpp"
+#include "measure/reorder.hpp"
 #include "measure/simulate.hpp"
 #include "measure/touched.hpp"
 
@@ -15,6 +16,7 @@ namespace emulator {
 /// What is known before a launch.
 struct ModelPlan {
   Timing timing;
+  StaticOrder order;
   std::uint64_t blocks = 1;
   unsigned registers = 0;
   bool registers_estimated = true;

@@ -17,7 +17,8 @@ struct Event {
   bool cold = false;          ///< one of them is touched by this block for the first time
   bool skipped = false;       ///< no lane's guard let it pass
   bool waits = false;         ///< at its barrier
-  bool bulk = false;          ///< an atomic operation or another that is answered by the second-level cache
+  bool atomic = false;        ///< answered by the second-level cache
+  bool all_copies = false;    ///< waits for copies that are not committed as well
 };
 
 /// One completion of one of a block's barriers.

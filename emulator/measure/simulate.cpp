@@ -123,7 +123,8 @@ class Simulation {
     scheduler.issue = std::max(scheduler.issue, time) + slots;
     if (!event.skipped) execute(player, event, cost, issue, scheduler);
     if (player.copy == 0) out_.issued += slots / kTicks;
-    spend(player, event, issue + slots);
+    const bool far = cost.unit == Unit::fence && program_.notes[event.instruction].scope != InstructionNote::Scope::cta;
+    spend(player, event, issue + slots + (far && !event.skipped ? timing_.l2_latency * kTicks : 0));
     if (cost.unit == Unit::barrier && !event.skipped) return arrive(player, index, event);
     advance(player, index);
   }
@@ -177,9 +178,6 @@ class Simulation {
         player.groups.push_back(player.open_copies);
         player.open_copies = 0;
         break;
-      case Unit::fence:
-        ready = issue + timing_.l2_latency * kTicks;
-        break;
       default:
         break;
     }
@@ -194,14 +192,15 @@ class Simulation {
   }
 
   Ticks access(const Player& player, const Event& event, Ticks issue) {
-    Ticks ready = issue + kTicks;
+    // Local memory is taken to be in the first-level cache, which answers about as soon as shared memory.
+    Ticks ready = issue + timing_.shared_latency * kTicks;
     if (event.sectors != 0) {
       // A request takes its turn on the same path, four sectors at a time; then the port moves its bytes.
       const Ticks sent = through_shared(player, issue, (event.sectors + 3u) / 4u);
       const Ticks transfer = std::uint64_t{event.sectors} * 32 * kTicks / timing_.port_bytes;
       port_ = std::max(port_, sent) + transfer;
       if (player.copy == 0) out_.port_ticks += transfer;
-      ready = port_ + (event.cold && !event.bulk ? timing_.memory_latency : timing_.l2_latency) * kTicks;
+      ready = port_ + (event.cold && !event.atomic ? timing_.memory_latency : timing_.l2_latency) * kTicks;
     }
     if (event.passes != 0) {
       ready = std::max(ready, through_shared(player, issue, event.passes) + (timing_.shared_latency - 1) * kTicks);
@@ -211,7 +210,7 @@ class Simulation {
 
   Ticks copies_landed(Player& player, const Event& event) {
     const Instruction& in = program_.code[event.instruction];
-    const bool all = event.bulk;
+    const bool all = event.all_copies;
     Ticks time = all ? player.open_copies : 0;
     const auto keep = all ? 0 : static_cast<std::size_t>(in.immediate);
     for (std::size_t k = 0; k + keep < player.groups.size(); ++k) time = std::max(time, player.groups[k]);

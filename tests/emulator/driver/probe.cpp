@@ -85,6 +85,18 @@ int limit() {
   return 0;
 }
 
+/// A kernel that ends, for what is written at the end of the process.
+int work() {
+  init();
+  const CUfunction function = load(
+      ".version 7.0\n.target sm_75\n.address_size 64\n.visible .entry work()\n{\n.reg .b32 i;\n"
+      "mov.u32 i, %tid.x;\nadd.u32 i, i, 1;\nbar.sync 0;\nret;\n}\n",
+      "work");
+  const CUresult launched = launch(function);
+  std::printf("%d %d\n", launched, entry<CUresult (*)()>("cuCtxSynchronize")());
+  return 0;
+}
+
 CUcontext current() {
   CUcontext context = nullptr;
   entry<CUresult (*)(CUcontext*)>("cuCtxGetCurrent")(&context);
@@ -125,7 +137,8 @@ int main(int count, char** arguments) {
   if (question == "uninitialized") return uninitialized();
   if (question == "leave") return leave();
   if (question == "limit") return limit();
+  if (question == "work") return work();
   if (question == "end") return end();
-  std::fprintf(stderr, "usage: emulator_probe describe|uninitialized|leave|limit|end\n");
+  std::fprintf(stderr, "usage: emulator_probe describe|uninitialized|leave|limit|work|end\n");
   return 2;
 }

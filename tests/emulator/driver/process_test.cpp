@@ -107,6 +107,21 @@ TEST(ProcessTest, AnEndlessKernelMeetsTheInstructionLimit) {
   EXPECT_NE(outcome.output.find("forever"), std::string::npos) << outcome.output;
 }
 
+TEST(ProcessTest, WhatWasMeasuredIsWrittenAtTheEnd) {
+  const std::string folder = ::testing::TempDir() + "osdn-measure-" + std::to_string(getpid());
+  ASSERT_EQ(run("mkdir -p '" + folder + "'").status, 0);
+  const std::string profile = folder + "/profile.json", trace = folder + "/trace.json";
+  EXPECT_EQ(probe("OSDN_EMULATOR_PROFILE='" + profile + "' OSDN_EMULATOR_TRACE='" + trace + "'", "work").output,
+            "0 0\n");
+  const std::string counted = run("cat '" + profile + "'").output;
+  EXPECT_NE(counted.find(R"("text": "bar.sync 0;")"), std::string::npos) << counted;
+  EXPECT_NE(counted.find(R"("barrier_waits": 1)"), std::string::npos) << counted;
+  EXPECT_NE(run("cat '" + trace + "'").output.find("work, launch 1, block 0"), std::string::npos);
+  const Outcome nowhere = probe("OSDN_EMULATOR_PROFILE=/nonexistent/profile", "work");
+  EXPECT_NE(nowhere.output.find("/nonexistent/profile cannot be written"), std::string::npos) << nowhere.output;
+  EXPECT_EQ(run("rm -r '" + folder + "'").status, 0);
+}
+
 TEST(ProcessTest, PythonDrivesItThroughCtypes) {
   if (run("python3 -c 'import ctypes'").status != 0) GTEST_SKIP() << "no python3 with ctypes on this machine";
   const Outcome outcome = run("python3 '" OSDN_CTYPES_SCRIPT "' '" OSDN_EMULATOR_LIBRARY "'");

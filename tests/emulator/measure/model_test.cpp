@@ -130,6 +130,21 @@ TEST_F(Model, BankConflictsTakeTheirPasses) {
   EXPECT_NEAR(rough, 400 * 8 * 32, 400 * 8) << "32 passes";
 }
 
+TEST_F(Model, LoadsThatAnAssemblerWouldHoistWaitTogether) {
+  std::vector<std::uint32_t> zeros(4096);
+  data_ = reinterpret_cast<std::uint64_t>(buffer(zeros));
+  const auto loads = [&](const char* between) {
+    body("ld.param.u64 at, [data];\nmov.u32 n, 0;\n" + repeat(16, [&](int i) {
+           return numbered("ld.global.u32 r", i).append(numbered(", [at+", 128 * i)).append("];\nadd.u32 n, n, ") +
+                  numbered("r", i).append(";\n").append(between);
+         }));
+    return cycles();
+  };
+  EXPECT_LT(loads(""), 466 + 16 * 5 + 100) << "one latency for all of them";
+  EXPECT_GT(loads("bar.warp.sync -1;\n"), 16 * 466) << "nothing moves across a barrier";
+  EXPECT_GT(loads("st.global.u32 [at+8192], n;\n"), 16 * 466) << "nor across a store that may be to the same place";
+}
+
 TEST_F(Model, WavesAndResidencyFollowTheLimits) {
   const auto grid = [&](unsigned blocks) {
     grid_ = {blocks, 1, 1};
