@@ -1,4 +1,6 @@
 // Functions: their attributes, and how many blocks of them fit on a multiprocessor.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -74,7 +76,14 @@ std::shared_ptr<Function> function_of(CUfunction handle) {
 
 void allow_dynamic_shared(Function& function, const Device& device, int bytes) {
   const std::size_t optin = device.architecture.profile.shared_per_block_optin;
-  require(bytes >= 0 && static_cast<std::size_t>(bytes) + function.kernel->static_shared() <= optin);
+  const std::size_t fixed = function.kernel->static_shared();
+  if (bytes < 0 || static_cast<std::size_t>(bytes) + fixed > optin) {
+    report_fault(fmt::format("{} cannot be allowed {} bytes of dynamic shared memory beside {} static ones; a block of "
+                             "this device has {} at most",
+                             function.kernel->name(), bytes, fixed, optin),
+                 true);
+    fail(CUDA_ERROR_INVALID_VALUE);
+  }
   function.max_dynamic_shared = bytes;
 }
 

@@ -1,16 +1,16 @@
 #include "driver/launch.hpp"
 
-#include <cstring>
+#include <fmt/format.h>
+
 #include <optional>
+#include <string>
 #include <utility>
 
+#include "driver/launch_checks.hpp"
 #include "driver/measuring.hpp"
 
 namespace emulator {
 namespace {
-
-constexpr unsigned kMaxGridX = 0x7FFFFFFF;
-constexpr unsigned kMaxGridYZ = 65535;
 
 CUresult code_of(const Fault& fault) {
   switch (fault.kind) {
@@ -68,61 +68,39 @@ CUresult run(const KernelCall& call, Context& context) {
   return code_of(*fault);
 }
 
-void check_geometry(const Function& function, const Device& device, const std::array<unsigned, 3>& grid,
-                    const std::array<unsigned, 3>& block, unsigned dynamic_shared) {
-  require(grid[0] > 0 && grid[1] > 0 && grid[2] > 0 && block[0] > 0 && block[1] > 0 && block[2] > 0);
-  require(grid[0] <= kMaxGridX && grid[1] <= kMaxGridYZ && grid[2] <= kMaxGridYZ);
-  require(block[0] <= 1024 && block[1] <= 1024 && block[2] <= 64);
-  const std::uint64_t threads = std::uint64_t{block[0]} * block[1] * block[2];
-  require(threads <= static_cast<std::uint64_t>(device.architecture.profile.threads_per_block));
-  require(threads <= static_cast<std::uint64_t>(function.kernel->max_threads()));
-  require(dynamic_shared <= static_cast<unsigned>(function.max_dynamic_shared.load()));
-  require(function.kernel->static_shared() + dynamic_shared <= device.architecture.profile.shared_per_block_optin);
-}
-
-std::size_t packed_bytes(const Kernel& kernel) {
-  std::size_t bytes = 0;
-  for (const Parameter& parameter : kernel.parameters()) bytes = std::max(bytes, parameter.offset + parameter.size);
-  return bytes;
-}
-
-/// The buffer that `extra` describes. Its size must be what the kernel takes.
-std::vector<std::byte> unpack_extra(const Kernel& kernel, void** extra) {
-  const void* buffer = nullptr;
-  const std::size_t* size = nullptr;
-  for (void** at = extra; reinterpret_cast<std::uintptr_t>(*at) != CU_LAUNCH_PARAM_END_AS_INT; at += 2) {
-    const auto tag = reinterpret_cast<std::uintptr_t>(*at);
-    require(tag == CU_LAUNCH_PARAM_BUFFER_POINTER_AS_INT || tag == CU_LAUNCH_PARAM_BUFFER_SIZE_AS_INT);
-    if (tag == CU_LAUNCH_PARAM_BUFFER_POINTER_AS_INT) buffer = at[1];
-    if (tag == CU_LAUNCH_PARAM_BUFFER_SIZE_AS_INT) size = static_cast<const std::size_t*>(at[1]);
+/// Why the stream of a launch did not take it.
+std::string why_not_queued(CUresult code, CUstream stream) {
+  switch (code) {
+    case CUDA_ERROR_STREAM_CAPTURE_IMPLICIT:
+      return "the default stream would wait for a blocking stream that is being captured, and that breaks the capture; "
+             "launch into the captured stream, or capture one made with CU_STREAM_NON_BLOCKING";
+    case CUDA_ERROR_STREAM_CAPTURE_INVALIDATED:
+      return "the capture of its stream was broken before; end it with cuStreamEndCapture";
+    case CUDA_ERROR_CONTEXT_IS_DESTROYED:
+      return "its stream's context was destroyed";
+    case CUDA_ERROR_INVALID_HANDLE:
+      return driver().streams.issued(stream) ? "its stream was destroyed"
+                                             : fmt::format("{} is not a stream", static_cast<void*>(stream));
+    default:
+      return fmt::format("its stream does not take work (error {})", static_cast<int>(code));
   }
-  const std::size_t wanted = packed_bytes(kernel);
-  require(wanted == 0 || (buffer != nullptr && size != nullptr && *size >= wanted));
-  const auto* bytes = static_cast<const std::byte*>(buffer);
-  return wanted == 0 ? std::vector<std::byte>() : std::vector<std::byte>(bytes, bytes + wanted);
-}
-
-std::vector<std::byte> pack(const Kernel& kernel, void** parameters, void** extra) {
-  require(parameters == nullptr || extra == nullptr);
-  if (extra != nullptr) return unpack_extra(kernel, extra);
-  std::vector<std::byte> packed(packed_bytes(kernel));
-  require(packed.empty() || parameters != nullptr);
-  std::size_t index = 0;
-  for (const Parameter& parameter : kernel.parameters()) {
-    require(parameters[index] != nullptr);
-    std::memcpy(packed.data() + parameter.offset, parameters[index++], parameter.size);
-  }
-  return packed;
 }
 
 CUresult launch_on(CUstream stream, CUfunction function, std::array<unsigned, 3> grid, std::array<unsigned, 3> block,
                    unsigned shared, void** parameters, void** extra) {
   const ContextPtr context = current_context();
   Task task = kernel_task(make_call(context, function, grid, block, shared, parameters, extra));
+  const std::string kernel = task.kernel->function->kernel->name();
   const std::lock_guard lock(driver().mutex);
-  const StreamPtr target = stream_of(context, stream);
-  require(target->context == context, CUDA_ERROR_INVALID_HANDLE);
-  submit(*target, std::move(task));
+  bool foreign = false;
+  try {
+    const StreamPtr target = stream_of(context, stream);
+    foreign = target->context != context;
+    if (!foreign) submit(*target, std::move(task));
+  } catch (const Failure& failure) {
+    refuse_launch(kernel, failure.code, why_not_queued(failure.code, stream));
+  }
+  if (foreign) refuse_launch(kernel, CUDA_ERROR_INVALID_HANDLE, "its stream belongs to another context");
   return CUDA_SUCCESS;
 }
 
@@ -161,13 +139,12 @@ std::shared_ptr<KernelCall> make_call(const ContextPtr& context, CUfunction hand
                                       std::array<unsigned, 3> block, unsigned dynamic_shared, void** parameters,
                                       void** extra) {
   auto call = std::make_shared<KernelCall>();
-  call->function = function_of(handle);
-  require(call->function->context.lock() == context, CUDA_ERROR_INVALID_HANDLE);
+  call->function = launchable_function(handle, context);
   check_geometry(*call->function, context->device, grid, block, dynamic_shared);
   call->grid = grid;
   call->block = block;
   call->dynamic_shared = dynamic_shared;
-  call->parameters = pack(*call->function->kernel, parameters, extra);
+  call->parameters = pack_parameters(*call->function->kernel, parameters, extra);
   for (const Parameter& parameter : call->function->kernel->parameters())
     call->pointers.push_back(call->parameters.data() + parameter.offset);
   return call;

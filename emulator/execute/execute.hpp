@@ -88,6 +88,8 @@ class Kernel {
   [[nodiscard]] virtual std::size_t local_bytes() const = 0;
   /// .maxntid if given, else the profile's limit.
   [[nodiscard]] virtual int max_threads() const = 0;
+  /// .reqntid, which a block must be exactly; zeros where it is not given.
+  [[nodiscard]] virtual std::array<unsigned, 3> required_block() const = 0;
 };
 
 /// A loaded PTX module. Global variables live in the Memory it was loaded into until it is destroyed.

@@ -1,6 +1,7 @@
 // A loaded module and its kernels.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@ class LoadedKernel final : public Kernel {
   Program program;
   std::vector<Parameter> layout;
   int thread_limit = 0;
+  std::array<unsigned, 3> wanted_block{};           ///< .reqntid
   const std::vector<std::string>* lines = nullptr;  ///< of the module's text, for faults
   const ptx::SourceLines* sources = nullptr;        ///< where its lines come from
 
@@ -24,6 +26,7 @@ class LoadedKernel final : public Kernel {
   [[nodiscard]] std::size_t static_shared() const override { return program.static_shared; }
   [[nodiscard]] std::size_t local_bytes() const override { return program.local_bytes; }
   [[nodiscard]] int max_threads() const override { return thread_limit; }
+  [[nodiscard]] std::array<unsigned, 3> required_block() const override { return wanted_block; }
 };
 
 class LoadedModule final : public Module {

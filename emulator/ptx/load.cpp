@@ -204,6 +204,7 @@ std::unique_ptr<LoadedKernel> decode_entry(const ptx::ModuleSyntax& module, cons
   program.constants = context.constants.take();
   Depth(program, calls).measure(program);
   kernel->thread_limit = profile.threads_per_block;
+  kernel->wanted_block = entry.required_threads;
   if (entry.max_threads != 0)
     kernel->thread_limit = std::min(kernel->thread_limit, static_cast<int>(entry.max_threads));
   return kernel;

@@ -14,9 +14,11 @@ void performance_directives(Cursor& cursor, Function& result) {
   while (cursor.peek().kind == Kind::dotted) {
     const std::string_view name = cursor.take().text;
     std::uint64_t product = 1;
-    while (cursor.peek().kind == Kind::integer) {
+    std::array<unsigned, 3> extents{1, 1, 1};
+    for (std::size_t axis = 0; cursor.peek().kind == Kind::integer; ++axis) {
       const std::uint64_t extent = std::min(cursor.take().value, kMaxThreads);
       product = std::min(product * extent, kMaxThreads);
+      if (axis < extents.size()) extents[axis] = static_cast<unsigned>(extent);
       if (!cursor.accept(',')) break;
     }
     if (cursor.peek().kind == Kind::string) {  // .pragma
@@ -41,6 +43,7 @@ void performance_directives(Cursor& cursor, Function& result) {
       cursor.unsupported("the directive ." + std::string(name) + " is not supported");
     }
     if (name == "maxntid" || name == "reqntid") result.max_threads = product;
+    if (name == "reqntid") result.required_threads = extents;
   }
 }
 

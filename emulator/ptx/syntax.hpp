@@ -1,6 +1,7 @@
 // What the parser makes of a PTX text: a tree whose names are still names. All string_views point into the text.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -93,8 +94,9 @@ struct Function {
   std::vector<Variable> parameters;
   std::vector<Scope> scopes;
   std::vector<Statement> statements;
-  std::vector<Function> prototypes;  ///< of .callprototype: functions without a body
-  std::uint64_t max_threads = 0;     ///< product of .maxntid or .reqntid; 0: not given
+  std::vector<Function> prototypes;            ///< of .callprototype: functions without a body
+  std::uint64_t max_threads = 0;               ///< product of .maxntid or .reqntid; 0: not given
+  std::array<unsigned, 3> required_threads{};  ///< .reqntid; zeros: not given
 };
 
 struct ModuleSyntax {
