@@ -302,20 +302,57 @@ void compare(Build& b) {
   b.handler(lanes().compare(type, comparison_of(word)));
 }
 
-/// Compares into a hidden predicate, then selects between the two results.
+namespace {
+
+/// What set writes where the comparison holds; of packed halves, into each half (PTX ISA 9.7.6.1, 9.7.7.1).
+std::uint64_t true_value(std::string_view dtype, bool packed) {
+  if (dtype == "f32") return 0x3F800000u;
+  if (dtype.starts_with("f16")) return 0x3C00u;
+  if (dtype.starts_with("bf16")) return 0x3F80u;
+  return packed || dtype == "u16" || dtype == "s16" ? 0xFFFFu : 0xFFFFFFFFu;
+}
+
+/// The next instruction: predicate ? value : 0. Its destination is the caller's to name.
+void select_constant(Build& b, std::uint32_t predicate, std::uint64_t value, int bytes) {
+  b.decoder.begin_draft(b.statement);
+  b.family("set");
+  b.constant(1, value, bytes);
+  b.constant(2, 0, bytes);
+  b.decoder.refer(3, predicate, false);
+  b.handler(lanes().select(bytes == 2 ? Type::b16 : Type::b32));
+}
+
+}  // namespace
+
+/// Compares into hidden predicates, one for each half of packed operands, then selects between the two results.
 void set(Build& b) {
-  const std::uint32_t hidden = b.decoder.temporary(Type::pred);
-  b.in().mode = 16;
-  b.decoder.refer(0, hidden, true);
-  compare_sources(b, b.type());
-  b.handler(lanes().compare(b.type(), comparison_of(b.word("cmp"))));
+  const Type type = b.type();
+  const bool packed = type == Type::f16x2 || type == Type::bf16x2;
+  const std::string_view dtype = b.word("dtype");
+  const std::uint64_t value = true_value(dtype, packed);
+  const std::uint32_t low = b.decoder.temporary(Type::pred), high = packed ? b.decoder.temporary(Type::pred) : low;
+  b.in().mode = packed ? 16 | 8 : 16;
+  b.decoder.refer(0, low, true);
+  if (packed) b.decoder.refer(1, high, true);
+  compare_sources(b, type);
+  b.handler(lanes().compare(type, comparison_of(b.word("cmp"))));
+  if (!packed) {
+    const int bytes = dtype == "f16" || dtype == "bf16" || dtype == "u16" || dtype == "s16" ? 2 : 4;
+    select_constant(b, low, value, bytes);
+    b.destination(0, b.operand(0), bytes);
+    return;
+  }
+  const std::uint32_t halves[] = {b.decoder.temporary(Type::b32), b.decoder.temporary(Type::b32)};
+  select_constant(b, low, value, 4);
+  b.decoder.refer(0, halves[0], true);
+  select_constant(b, high, value << 16, 4);
+  b.decoder.refer(0, halves[1], true);
   b.decoder.begin_draft(b.statement);
   b.family("set");
   b.destination(0, b.operand(0), 4);
-  b.constant(1, b.word("dtype") == "f32" ? 0x3F800000u : ~0u, 4);
-  b.constant(2, 0, 4);
-  b.decoder.refer(3, hidden, false);
-  b.handler(lanes().select(Type::b32));
+  b.decoder.refer(1, halves[0], false);
+  b.decoder.refer(2, halves[1], false);
+  b.handler(lanes().integer(IntegerOp::bit_or, Type::b32));
 }
 
 void select(Build& b) {

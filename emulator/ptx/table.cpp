@@ -114,7 +114,10 @@ const std::vector<Row>& rows() {
       {"selp", "9.7.6.3", "type=b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64", select},
       {"slct", "9.7.6.4", "?ftz type=b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64 ctype=s32|f32", select_sign},
       // Half precision comparison
-      {"set", "9.7.7.1", COMPARISONS " ?combine=and|or|xor ?ftz dtype=u32|s32 type=f16|bf16", set},
+      {"set", "9.7.7.1", COMPARISONS " ?combine=and|or|xor ?ftz dtype=f16|bf16 " COMPARE_TYPES, set},
+      {"set", "9.7.7.1", COMPARISONS " ?combine=and|or|xor ?ftz dtype=f16|bf16|u16|s16|u32|s32 type=f16|bf16", set},
+      {"set", "9.7.7.1", COMPARISONS " ?combine=and|or|xor ?ftz dtype=f16x2|u32|s32 type=f16x2", set},
+      {"set", "9.7.7.1", COMPARISONS " ?combine=and|or|xor ?ftz dtype=bf16x2|u32|s32 type=bf16x2", set},
       {"setp", "9.7.7.2", COMPARISONS " ?combine=and|or|xor ?ftz " HALVES, compare},
       // Logic and shift
       {"and", "9.7.8.1", LOGIC_TYPES, integer_binary, op(I::bit_and)},

@@ -170,6 +170,40 @@ TEST_F(Floats, ComparisonsOfNan) {
   EXPECT_EQ(holds("nan"), (Row{0, 0, 1, 1, 0}));
 }
 
+// PTX ISA 9.7.7.1: packed halves are compared on their own; 0xffff, 0xffffffff or 1.0 where it holds.
+TEST_F(Floats, HalfComparisons) {
+  // 1, 2, NaN, -0, the smallest subnormal and 0 against 2, 1, 1, 0, 0 and the smallest subnormal.
+  const std::vector<std::uint16_t> a16{0x3C00, 0x4000, 0x7E00, 0x8000, 0x0001, 0x0000},
+      b16{0x4000, 0x3C00, 0x3C00, 0x0000, 0x0000, 0x0001};
+  using Row = std::vector<std::uint32_t>;
+  using Short = std::vector<std::uint16_t>;
+  Row a, b;  // pairs: element i below, element 5 - i above
+  for (std::size_t i = 0; i < 6; ++i) {
+    a.push_back(a16[i] | static_cast<std::uint32_t>(a16[5 - i]) << 16);
+    b.push_back(b16[i] | static_cast<std::uint32_t>(b16[5 - i]) << 16);
+  }
+  const auto pairs = [](const Row& low, std::uint32_t yes) {
+    Row result;
+    for (std::size_t i = 0; i < 6; ++i) result.push_back((low[i] != 0 ? yes : 0) | (low[5 - i] != 0 ? yes : 0) << 16);
+    return result;
+  };
+  const Row lt{1, 0, 0, 0, 0, 1}, equ{0, 0, 1, 1, 0, 0}, equ_flushed{0, 0, 1, 1, 1, 1};
+  EXPECT_EQ((each<std::uint32_t>("set.lt.u32.f16x2 d, a, b;", a, b)), pairs(lt, 0xFFFF));
+  EXPECT_EQ((each<std::uint32_t>("set.lt.f16x2.f16x2 d, a, b;", a, b)), pairs(lt, 0x3C00));
+  EXPECT_EQ((each<std::uint32_t>("set.equ.s32.f16x2 d, a, b;", a, b)), pairs(equ, 0xFFFF));
+  EXPECT_EQ((each<std::uint32_t>("set.equ.ftz.u32.f16x2 d, a, b;", a, b)), pairs(equ_flushed, 0xFFFF));
+  EXPECT_EQ((each<std::uint32_t>("setp.ne.u32 p, a, a;\nset.lt.and.u32.f16x2 d, a, b, p;", a, b)), Row(6, 0));
+  EXPECT_EQ((each<std::uint32_t>("setp.ne.u32 p, a, a;\nset.lt.and.u32.f16x2 d, a, b, !p;", a, b)), pairs(lt, 0xFFFF));
+  EXPECT_EQ((each<std::uint16_t>("set.lt.u16.f16 d, a, b;", a16, b16)), (Short{0xFFFF, 0, 0, 0, 0, 0xFFFF}));
+  EXPECT_EQ((each<std::uint16_t>("set.lt.f16.f16 d, a, b;", a16, b16)), (Short{0x3C00, 0, 0, 0, 0, 0x3C00}));
+  EXPECT_EQ((each<std::uint32_t>("set.lt.u32.f16 d, a, b;", a16, b16)), (Row{~0u, 0, 0, 0, 0, ~0u}));
+  EXPECT_EQ((each<std::uint32_t>("setp.lt.ftz.f16 p, a, b;\nselp.u32 d, 1, 0, p;", a16, b16)), (Row{1, 0, 0, 0, 0, 0}));
+  // The same numbers in bf16: 1, 2, NaN.
+  const Row c{0x3F804000, 0x40003F80, 0x7FC07FC0}, e{0x40003F80, 0x40003F80, 0x3F803F80};
+  EXPECT_EQ((each<std::uint32_t>("set.lt.bf16x2.bf16x2 d, a, b;", c, e)), (Row{0x3F800000, 0, 0}));
+  EXPECT_EQ((each<std::uint32_t>("set.leu.u32.bf16x2 d, a, b;", c, e)), (Row{0xFFFF0000, ~0u, ~0u}));
+}
+
 /// f16 and bf16 arithmetic: the exact result in long double, rounded once.
 TEST_F(Floats, HalfPrecisionRoundsOnce) {
   for (const bool bf : {false, true}) {

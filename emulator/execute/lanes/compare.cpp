@@ -59,13 +59,19 @@ bool holds(T a, T b) {
 inline float flushed(float v) {
   return (bits<u32>(v) & 0x7F800000u) == 0 ? 0.0f : v;
 }
+inline float flushed(F16 v) {
+  return (v.v & 0x7C00u) == 0 ? 0.0f : number(v);
+}
+inline float flushed(Bf16 v) {
+  return flushed(number(v));
+}
 
 template <class T, Comparison kOp>
 u32 compare_rows(Warp& warp, const Instruction& in) {
   const T* a = row<T>(warp, in.operand[2]);
   const T* b = row<T>(warp, in.operand[3]);
   alignas(32) u8 out[kLanes];
-  if constexpr (std::is_same_v<T, float>) {
+  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, F16> || std::is_same_v<T, Bf16>) {
     if ((in.flags & kFlushSubnormals) != 0) {
       for (unsigned i = 0; i < kLanes; ++i) out[i] = holds<kOp>(flushed(a[i]), flushed(b[i])) ? 0xFF : 0;
       return pack_mask(out);
@@ -106,11 +112,13 @@ void setp_packed(Warp& warp, const Instruction& in, u32 mask) {
   const u32* a = row<u32>(warp, in.operand[2]);
   const u32* b = row<u32>(warp, in.operand[3]);
   const u32 c = (in.mode & kCombine) != 0 ? mask_row(warp, in.operand[4]) : 0;
+  const bool flushes = (in.flags & kFlushSubnormals) != 0;
   u32 out[2] = {0, 0};
   for (unsigned i = 0; i < kLanes; ++i) {
     for (unsigned h = 0; h < 2; ++h) {
-      const float x = number(T{static_cast<u16>(a[i] >> 16 * h)}), y = number(T{static_cast<u16>(b[i] >> 16 * h)});
-      out[h] |= static_cast<u32>(holds<kOp>(x, y)) << i;
+      const T x{static_cast<u16>(a[i] >> 16 * h)}, y{static_cast<u16>(b[i] >> 16 * h)};
+      const bool yes = flushes ? holds<kOp>(flushed(x), flushed(y)) : holds<kOp>(number(x), number(y));
+      out[h] |= static_cast<u32>(yes) << i;
     }
   }
   if ((in.mode & kHasP) != 0) commit_mask(mask_row(warp, in.operand[0]), combine(out[0], c, in.mode), mask);
