@@ -19,6 +19,7 @@ mul.lo.u32 b, b, 3;
 mul.lo.u32 b, b, 3;
 .loc 1 0 0
 sub.u32 b, b, a;
+.loc 1 9 1
 ret;
 }
 .visible .entry other() {
@@ -37,7 +38,7 @@ TEST_F(Lines, InlinedCodeCountsWhereItStandsAndWhereItWasCalled) {
     const auto found = lines.find({std::string("/somewhere/") + file, number});
     return found == lines.end() ? Measurement::Line() : found->second;
   };
-  ASSERT_EQ(lines.size(), 4u);
+  ASSERT_EQ(lines.size(), 5u);
   EXPECT_EQ(line("kernel.cu", 4).own.warp_instructions, 1u);
   EXPECT_EQ(line("kernel.cu", 4).inclusive.warp_instructions, 1u);
   EXPECT_EQ(line("tools.cuh", 4).own.warp_instructions, 2u);
