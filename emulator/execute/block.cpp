@@ -11,6 +11,8 @@
 namespace emulator {
 namespace {
 
+constexpr std::size_t kRowSlack = 256;  // who copies a row need not know how wide it is
+
 unsigned popcount(std::uint32_t mask) {
   return static_cast<unsigned>(__builtin_popcount(mask));
 }
@@ -36,10 +38,10 @@ Block::Block(const Program& program, const Launch& launch, Memory& memory, const
   register_bytes_ = (program.register_bytes + 255u) & ~std::size_t{255};
   shared_bytes_ = program.static_shared + launch.dynamic_shared;
   local_bytes_ = program.local_bytes;
-  registers_ = bytes(register_bytes_ * warp_count);
+  registers_ = bytes(register_bytes_ * warp_count + kRowSlack);
   shared_ = bytes(shared_bytes_);
   local_ = bytes(local_bytes_ * kLanes * warp_count);
-  constants_ = bytes(program.constants.size() * sizeof(std::uint64_t));
+  constants_ = bytes(program.constants.size() * sizeof(std::uint64_t) + kRowSlack);
   std::memcpy(constants_.get(), program.constants.data(), program.constants.size() * sizeof(std::uint64_t));
   counts_.resize(program.code.size());
   hints_.resize(program.code.size());
@@ -78,6 +80,7 @@ void Block::reset(std::uint64_t index) {
   random_ = Random(launch_.seed * 0xD1342543DE82EF95u + index);
   wild_ = random_.below(4) == 0;
   executed_ = 0;
+  held_.reset();
   barriers_.fill({});
   std::memset(registers_.get(), 0xFF, register_bytes_ * warps_.size());
   std::memset(shared_.get(), 0xFF, shared_bytes_);
@@ -117,8 +120,8 @@ bool Block::advance(std::uint64_t warp_instructions) {
     if (executed_ >= end) return false;
     const std::size_t pick = ready_.size() == 1 ? 0 : random_.below(ready_.size());
     Warp& warp = *ready_[pick];
-    step(warp);
-    if (warp.arrived) check_barriers();
+    take_turn(warp);
+    if (held_ && executed_ > held_until_) break;
     if (warp.arrived || !has_ready(warp)) {
       warp.arrived = false;
       ready_.clear();
@@ -127,11 +130,33 @@ bool Block::advance(std::uint64_t warp_instructions) {
       }
     }
   }
+  if (held_) throw PatientFault(*held_);
   for (const Warp& warp : warps_) {
     if (alive(warp)) raise_stuck();
   }
   if (meter_) meter_->end();
   return true;
+}
+
+void Block::take_turn(Warp& warp) {
+  try {
+    step(warp);
+    if (warp.arrived) check_barriers();
+  } catch (const PatientFault& raised) {
+    hold(warp, raised);
+  } catch (const FaultRaised& raised) {
+    if (held_ && raised.fault.kind != Fault::Kind::race) throw PatientFault(*held_);
+    throw;
+  }
+}
+
+void Block::hold(Warp& warp, const PatientFault& raised) {
+  constexpr std::uint64_t kPatience = 1 << 18;  // those who wait for this warp in a loop wait for ever
+  if (!held_) {
+    held_ = raised;
+    held_until_ = executed_ + kPatience;
+  }
+  warp.paths.clear();
 }
 
 void Block::step(Warp& warp) {

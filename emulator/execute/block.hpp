@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "execute/machine.hpp"
@@ -12,6 +13,9 @@ namespace emulator {
 
 class LaunchRaces;
 struct ModelPlan;
+
+/// A fault whose warp stops while the others may run on: what they do may say more of it.
+struct PatientFault : FaultRaised {};
 
 /// splitmix64: small, seeded, the same everywhere.
 class Random {
@@ -80,6 +84,10 @@ class Block {
   /// Runs the warp until its quantum ends or no path of it is ready.
   void step(Warp& warp);
   void run_path(Warp& warp);
+  /// A step, and what its faults lead to.
+  void take_turn(Warp& warp);
+  /// Keeps a warp's fault until the block ends, or throws the one that says more.
+  void hold(Warp& warp, const PatientFault& raised);
   void check_barriers();
   [[nodiscard]] bool complete(unsigned id) const;
   void release(unsigned id);
@@ -94,7 +102,9 @@ class Block {
   std::uint64_t index_ = 0;
   std::uint64_t executed_ = 0;
   Random random_{0};
-  bool wild_ = false;  ///< this block's diverged paths run in random order
+  std::optional<PatientFault> held_;
+  std::uint64_t held_until_ = 0;  ///< instructions of the block
+  bool wild_ = false;             ///< this block's diverged paths run in random order
   std::array<Barrier, 16> barriers_{};
   std::vector<Warp> warps_;
   std::vector<Warp*> ready_;  ///< those with a path that can go on

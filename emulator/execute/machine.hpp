@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "execute/execute.hpp"
+#include "execute/flow.hpp"
 #include "measure/unit.hpp"
 #include "ptx/types.hpp"
 
@@ -69,6 +70,7 @@ struct InstructionNote {
   std::uint16_t bytes = 0;          ///< per thread, of a memory access
   std::uint32_t warp_flops = 0;     ///< tensor operations of one warp
   Cost cost;                        ///< for the timing model
+  FlowNote flow;                    ///< of definedness
 };
 
 /// A stretch of bytes that a call copies between the caller's and the callee's local frames.
@@ -91,9 +93,12 @@ struct CallSite {
 struct FunctionFrame {
   std::uint32_t register_bytes = 0;
   std::uint32_t local_bytes = 0;
-  std::uint32_t code = 0;       ///< index of its first instruction
-  std::uint64_t signature = 0;  ///< what a call through a pointer must agree with
-  std::uint64_t address = 0;    ///< what a pointer to it holds
+  std::uint32_t code = 0;             ///< index of its first instruction
+  std::uint64_t signature = 0;        ///< what a call through a pointer must agree with
+  std::uint64_t address = 0;          ///< what a pointer to it holds
+  std::uint32_t predicate_bytes = 0;  ///< the predicates lie in front of the rows
+  std::uint32_t first_unwritten = 0;  ///< registers that hold nothing yet when the function begins and may be read
+  std::uint32_t unwritten = 0;        ///< before they are written: a stretch of Program::unwritten
 };
 
 /// The virtual registers that an instruction reads and writes: a stretch of Program::use_list, reads first.
@@ -110,7 +115,11 @@ struct Program {
   std::vector<InstructionNote> notes;
   std::vector<ValueUse> uses;  ///< index for index with code
   std::vector<std::uint32_t> use_list;
-  std::uint32_t values = 0;  ///< virtual registers of all functions
+  std::uint32_t values = 0;           ///< virtual registers of all functions
+  std::vector<Footprint> footprints;  ///< index for index with code
+  std::vector<RegisterPlace> places;
+  std::vector<RegisterPlace> unwritten;
+  std::vector<std::string> register_names;
   std::vector<std::string> families;
   std::vector<std::vector<RowOperand>> lists;
   std::vector<std::uint64_t> constants;  ///< rows of the constant base
@@ -158,6 +167,8 @@ struct PendingCopy {
   std::array<std::uint32_t, kLanes> target{};
   std::array<std::uint64_t, kLanes> source{};  ///< of as many bytes as `wanted` says
   std::array<std::uint8_t, kLanes> wanted{};
+  std::array<std::uint16_t, kLanes> undefined{};  ///< bit k: nobody wrote byte k of the source
+  std::uint16_t origin = 0;                       ///< of those bytes
   alignas(16) std::array<std::array<std::byte, 16>, kLanes> bytes{};
 };
 

@@ -9,6 +9,7 @@
 #include "execute/lanes/address.hpp"
 #include "execute/operations.hpp"
 #include "execute/print.hpp"
+#include "strict/strict.hpp"
 
 namespace emulator {
 
@@ -56,6 +57,9 @@ void result(const Warp& warp, const Instruction& in, unsigned lane, std::uint64_
   const Argument& where = site.results[0];
   std::memcpy(warp.local + lane * warp.local_bytes + warp.frame_local + where.caller, &value,
               std::min<std::size_t>(where.bytes, sizeof(value)));
+  if (warp.strict != nullptr) {
+    warp.strict->definedness.provided(warp, lane, warp.frame_local + where.caller, where.bytes);
+  }
 }
 
 std::string string_at(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t address) {

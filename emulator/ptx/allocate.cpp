@@ -4,6 +4,7 @@
 // one width share rows. In a row of another width a lane's column lies elsewhere, and a lane that runs ahead would
 // overwrite what a sibling that lags behind still reads.
 #include <algorithm>
+#include <numeric>
 #include <queue>
 
 #include "ptx/decoder.hpp"
@@ -57,14 +58,18 @@ void widen(Range& range, std::uint32_t at) {
   range.last = std::max(range.last, at);
 }
 
-/// For each register the instructions between which it holds a value, as one stretch of the text.
+/// For each register the instructions between which it holds a value, as one stretch of the text. `unwritten`: those
+/// that may be read before they are written. They live everywhere, so that no other register's value hides that.
 std::vector<Range> live_ranges(const std::vector<Draft>& drafts, const std::vector<Reference>& references,
-                               std::size_t vregs) {
+                               std::size_t vregs, std::vector<std::uint32_t>& unwritten) {
   const auto count = static_cast<std::uint32_t>(drafts.size());
   std::vector<Range> ranges(vregs, Range{count, 0});
   const Flow flow(drafts);
   if (static_cast<std::uint64_t>(flow.size()) * vregs * 2 > kMaxLivenessBits) {
-    return std::vector<Range>(vregs, Range{0, count});  // too large to analyse: everything lives everywhere
+    // Too large to analyse: everything lives everywhere.
+    unwritten.resize(vregs);
+    std::iota(unwritten.begin(), unwritten.end(), 0u);
+    return std::vector<Range>(vregs, Range{0, count});
   }
   Bits in(flow.size(), vregs), defined(flow.size(), vregs);
   // References come instruction by instruction; in each, reads before writes. A guarded write leaves the old value in
@@ -120,6 +125,11 @@ std::vector<Range> live_ranges(const std::vector<Draft>& drafts, const std::vect
       extend(in.row(successor), flow.begin[b + 1] - 1);
     }
   }
+  for (std::uint32_t v = 0; v < vregs && flow.size() != 0; ++v) {
+    if (!in.test(0, v)) continue;
+    ranges[v] = {0, count};
+    unwritten.push_back(v);
+  }
   return ranges;
 }
 
@@ -130,7 +140,7 @@ std::uint32_t row_bytes(const VirtualRegister& vreg) {
 }  // namespace
 
 void FunctionDecoder::allocate_registers() {
-  const std::vector<Range> ranges = live_ranges(drafts_, references_, vregs_.size());
+  const std::vector<Range> ranges = live_ranges(drafts_, references_, vregs_.size(), unwritten_);
   std::vector<std::uint32_t> order;
   for (std::uint32_t v = 0; v < vregs_.size(); ++v) {
     if (ranges[v].first <= ranges[v].last) order.push_back(v);
@@ -139,7 +149,8 @@ void FunctionDecoder::allocate_registers() {
     return std::pair(ranges[a].first, a) < std::pair(ranges[b].first, b);
   });
   // Predicates are small: each keeps its own place in front of the rows.
-  std::vector<std::uint32_t> place(vregs_.size(), 0);
+  std::vector<std::uint32_t>& place = place_;
+  place.assign(vregs_.size(), 0);
   std::uint32_t top = 0;
   for (std::uint32_t v = 0; v < vregs_.size(); ++v) {
     if (vregs_[v].type != Type::pred) continue;
@@ -147,6 +158,7 @@ void FunctionDecoder::allocate_registers() {
     top += 4;
   }
   top = (top + 127u) & ~127u;
+  predicate_bytes_ = top;
   using Ending = std::pair<std::uint32_t, std::uint32_t>;  // last instruction, register
   std::priority_queue<Ending, std::vector<Ending>, std::greater<>> alive;
   std::map<int, std::vector<std::uint32_t>> free;  // by width

@@ -34,6 +34,20 @@ void Build::family(const std::string& name) {
   note().family = decoder.context().family(name);
 }
 
+void Build::flow(Flow rule, int what, Type type) {
+  FlowNote& flow = note().flow;
+  flow.rule = rule;
+  flow.operation = static_cast<std::uint8_t>(what);
+  flow.width = static_cast<std::uint8_t>(size_of(type));
+  flow.is_signed = is_signed(type);
+}
+
+void Build::moves(unsigned data, unsigned controls) {
+  flow(Flow::move);
+  note().flow.data = static_cast<std::uint8_t>(data);
+  note().flow.controls = static_cast<std::uint8_t>(controls);
+}
+
 std::uint32_t Build::vreg(const Operand& operand) {
   if (operand.kind != Operand::Kind::name || operand.minus || operand.value != 0 || !operand.suffix.empty()) {
     syntax("a register is expected");

@@ -7,6 +7,9 @@ namespace {
 IntegerOp integer_op(const Build& b) {
   return static_cast<IntegerOp>(b.operation);
 }
+constexpr unsigned operand_bit(unsigned k) {
+  return 1u << k;
+}
 FloatOp float_op(const Build& b) {
   return static_cast<FloatOp>(b.operation);
 }
@@ -54,6 +57,7 @@ void halves(Build& b, FloatOp op, std::size_t count) {
   const bool packed = size_of(type) == 4;
   sources(b, count, packed ? Type::b32 : Type::b16);
   b.in().flags = static_cast<std::uint8_t>(float_flags(b) | (packed ? kPacked : 0));
+  b.flow(packed ? Flow::halves : Flow::whole);
   b.handler(lanes().half(op, type));
 }
 
@@ -61,11 +65,18 @@ void halves(Build& b, FloatOp op, std::size_t count) {
 
 void integer_unary(Build& b) {
   sources(b, 1, b.type());
+  if (integer_op(b) == IntegerOp::brev) {
+    b.moves(operand_bit(1));
+  } else {
+    b.flow(Flow::integer, b.operation, b.type());
+  }
   b.handler(lanes().integer(integer_op(b), b.type()));
 }
 
 void integer_binary(Build& b) {
+  const bool packed = b.type() == Type::u16x2 || b.type() == Type::s16x2;
   sources(b, 2, b.type());
+  b.flow(packed ? Flow::halves : Flow::integer, b.operation, b.type());
   b.handler(lanes().integer(integer_op(b), b.type()));
 }
 
@@ -94,6 +105,7 @@ void multiply(Build& b) {
   const IntegerOp op = wide           ? (mad ? IntegerOp::mad_wide : IntegerOp::mul_wide)
                        : half == "lo" ? (mad ? IntegerOp::mad_lo : IntegerOp::mul_lo)
                                       : (mad ? IntegerOp::mad_hi : IntegerOp::mul_hi);
+  b.flow(Flow::integer, static_cast<int>(op), type);
   b.handler(lanes().integer(op, type));
 }
 
@@ -112,6 +124,7 @@ void shift(Build& b) {
   b.destination(0, b.operand(0), size_of(type));
   b.source(1, b.operand(1), type);
   b.source(2, b.operand(2), Type::u32);
+  b.moves(operand_bit(1), operand_bit(2));
   b.handler(lanes().integer(integer_op(b), type));
 }
 
@@ -136,6 +149,7 @@ void bit_field_extract(Build& b) {
   b.source(1, b.operand(1), type);
   b.source(2, b.operand(2), Type::u32);
   b.source(3, b.operand(3), Type::u32);
+  b.moves(operand_bit(1), operand_bit(2) | operand_bit(3));
   b.handler(lanes().integer(IntegerOp::bfe, type));
 }
 
@@ -147,18 +161,21 @@ void bit_field_insert(Build& b) {
   b.source(2, b.operand(2), type);
   b.source(3, b.operand(3), Type::u32);
   b.source(4, b.operand(4), Type::u32);
+  b.moves(operand_bit(1) | operand_bit(2), operand_bit(3) | operand_bit(4));
   b.handler(lanes().integer(IntegerOp::bfi, type));
 }
 
 void bit_mask(Build& b) {
   sources(b, 2, Type::b32);
   b.in().mode = b.word("mode") == "clamp" ? 1 : 0;
+  if (integer_op(b) == IntegerOp::szext) b.moves(operand_bit(1), operand_bit(2));
   b.handler(lanes().integer(integer_op(b), b.type()));
 }
 
 void funnel_shift(Build& b) {
   sources(b, 3, Type::b32);
   b.in().mode = b.word("mode") == "clamp" ? 1 : 0;
+  b.moves(operand_bit(1) | operand_bit(2), operand_bit(3));
   b.handler(lanes().integer(b.word("side") == "l" ? IntegerOp::shf_l : IntegerOp::shf_r, Type::b32));
 }
 
@@ -167,6 +184,7 @@ void lookup(Build& b) {
   b.destination(0, b.operand(0), 4);
   for (int k = 1; k <= 3; ++k) b.source(k, b.operand(static_cast<std::size_t>(k)), Type::b32);
   b.in().mode = static_cast<std::uint8_t>(b.integer(b.operand(4)));
+  b.flow(Flow::integer, static_cast<int>(IntegerOp::lop3), Type::b32);
   b.handler(lanes().integer(IntegerOp::lop3, Type::b32));
 }
 
@@ -176,6 +194,7 @@ void permute(Build& b) {
   for (std::uint8_t k = 0; k < 7; ++k) {
     if (modes[k] == b.word("mode")) b.in().mode = k;
   }
+  b.moves(operand_bit(1) | operand_bit(2), operand_bit(3));
   b.handler(lanes().integer(IntegerOp::prmt, Type::b32));
 }
 
@@ -220,6 +239,7 @@ void predicate_logic(Build& b) {
     negated = b.predicate(2, b.operand(2));
     b.in().mode = static_cast<std::uint8_t>(b.in().mode | (negated ? 2 : 0));
   }
+  b.flow(Flow::predicate, b.operation);
   b.handler(lanes().predicate(integer_op(b)));
 }
 

@@ -20,6 +20,7 @@ void move_frame(Build& b, bool load, const Operand& operand, std::uint32_t offse
   b.note().space = Space::local;
   b.note().traffic = load ? InstructionNote::Traffic::load : InstructionNote::Traffic::store;
   b.note().bytes = static_cast<std::uint16_t>(bytes);
+  b.flow(load ? Flow::load : Flow::store, bytes, type);
   if (load) {
     b.list_destination(operand, bytes);
     b.handler(lanes().load(Space::local, type, bytes));
@@ -149,6 +150,7 @@ void call(Build& b) {
   if (indirect) {
     site.function = kAnyFunction;
     b.source(0, name, Type::u64);
+    b.flow(Flow::call_indirect);
     for (const Function* each : address_taken(*context.module)) context.function_number(*each);
     b.handler(control::call_indirect);
   } else {

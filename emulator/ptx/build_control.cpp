@@ -43,6 +43,7 @@ void branch_indexed(Build& b) {
   for (const Operand& target : list.operands) b.decoder.draft().targets.push_back(label(b, target));
   b.in().immediate = static_cast<std::int64_t>(list.operands.size());
   b.decoder.draft().falls_through = b.decoder.draft().guarded;
+  b.flow(Flow::branch_indexed);
   b.handler(control::branch_indexed);
 }
 
@@ -83,6 +84,7 @@ void barrier(Build& b) {
   b.family(arrive ? "bar.arrive" : "bar.sync");
   barrier_operands(b, 0, b.operands() == 2);
   b.in().mode = arrive ? kBarrierArrive : kBarrierSync;
+  b.flow(Flow::barrier);
   b.handler(control::barrier);
 }
 
@@ -96,6 +98,7 @@ void barrier_reduction(Build& b) {
   barrier_operands(b, 1, b.operands() == 4);
   if (b.predicate(3, b.operand(b.operands() - 1))) b.in().flags |= kBarrierNegated;
   b.in().mode = counts ? kBarrierPopc : kind == "and" ? kBarrierAnd : kBarrierOr;
+  b.flow(Flow::barrier);
   b.handler(control::barrier);
 }
 
@@ -103,6 +106,7 @@ void warp_barrier(Build& b) {
   b.expect_operands(1);
   b.family("bar.warp.sync");
   b.source(4, b.operand(0), Type::b32);
+  b.flow(Flow::warp_barrier);
   b.handler(control::warp_barrier);
 }
 

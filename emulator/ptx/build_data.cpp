@@ -94,6 +94,7 @@ bool move_named(Build& b, Type type) {
     const Function* function = function_named(module, from.name);
     if (function == nullptr || size_of(type) != 8) return false;
     b.constant(1, address_of(module, *function), 8);
+    b.moves(1u << 1);
     b.handler(lanes().move(8));
     return true;
   }
@@ -106,6 +107,7 @@ bool move_named(Build& b, Type type) {
     b.handler(control::local_address);
   } else {
     b.constant(1, address, size_of(type));
+    b.moves(1u << 1);
     b.handler(lanes().move(size_of(type)));
   }
   return true;
@@ -122,6 +124,8 @@ void move_vector(Build& b, Type type) {
   if (packs) {
     b.destination(0, b.operand(0), size_of(type));
     for (const Operand& each : vector.elements) b.list_source(each, element);
+    b.moves(kDataList);
+    b.note().flow.operation = static_cast<std::uint8_t>(count);
     b.handler(lanes().pack(bytes, count));
     return;
   }
@@ -135,6 +139,8 @@ void move_vector(Build& b, Type type) {
       b.list_destination(each, bytes);
     }
   }
+  b.moves(1u << 0);
+  b.note().flow.operation = static_cast<std::uint8_t>(count);
   b.handler(lanes().unpack(bytes, count));
 }
 
@@ -225,10 +231,12 @@ void move(Build& b) {
   b.destination(0, to, size_of(type));
   if (type == Type::pred) {
     b.in().mode = b.predicate(1, from) ? 1 : 0;
+    b.flow(Flow::predicate_copy);
     return b.handler(lanes().move(0));
   }
   if (from.kind == Operand::Kind::name && move_named(b, type)) return;
   b.source(1, from, type);
+  b.moves(1u << 1);
   b.handler(lanes().move(size_of(type)));
 }
 
@@ -239,6 +247,7 @@ void convert(Build& b) {
   const int from = b.wide_source(1, b.operand(1), spec.from);
   b.in().size = static_cast<std::uint8_t>(to);
   b.in().count = static_cast<std::uint8_t>(from);
+  if (!is_float(spec.to) && !is_float(spec.from) && !spec.saturate) b.moves(1u << 1);
   b.handler(lanes().convert(spec, to, from));
 }
 
@@ -249,6 +258,7 @@ void convert_pair(Build& b) {
   b.source(1, b.operand(1), Type::f32);
   b.source(2, b.operand(2), Type::f32);
   b.in().operand[4] = static_cast<RowOperand>(spec.to == Type::f16x2 ? Type::f16 : Type::bf16);
+  b.flow(Flow::pair);
   b.handler(lanes().convert(spec, 4, 4));
 }
 
@@ -258,6 +268,7 @@ void convert_space(Build& b) {
   const Space space = space_named(b.word("space"));
   const int to = b.wide_destination(0, b.operand(0), type);
   if (to != size_of(type)) b.syntax("the destination does not have the instruction's type");
+  b.flow(Flow::copy, 0, type);
   if (!b.has("to")) {
     const Operand& from = b.operand(1);
     const auto symbol = b.decoder.find(from.name, b.statement.scope);
@@ -291,6 +302,16 @@ void is_space(Build& b) {
   b.handler(control::is_space);
 }
 
+namespace {
+
+void compare_flow(Build& b, Type type) {
+  const bool packed = type == Type::f16x2 || type == Type::bf16x2;
+  b.flow(Flow::compare, static_cast<int>(comparison_of(b.word("cmp"))), is_float(type) || packed ? Type::none : type);
+  b.note().flow.data = packed ? kPairedHalves : 0;
+}
+
+}  // namespace
+
 void compare(Build& b) {
   const Type type = b.type();
   const bool integral = !is_float(type) && type != Type::f16x2 && type != Type::bf16x2;
@@ -299,6 +320,7 @@ void compare(Build& b) {
   if (for_unsigned && (!integral || is_signed(type))) b.syntax("lo, ls, hi and hs compare unsigned values");
   compare_destinations(b);
   compare_sources(b, type);
+  compare_flow(b, type);
   b.handler(lanes().compare(type, comparison_of(word)));
 }
 
@@ -319,6 +341,7 @@ void select_constant(Build& b, std::uint32_t predicate, std::uint64_t value, int
   b.constant(1, value, bytes);
   b.constant(2, 0, bytes);
   b.decoder.refer(3, predicate, false);
+  b.flow(Flow::select, 0, bytes == 2 ? Type::b16 : Type::b32);
   b.handler(lanes().select(bytes == 2 ? Type::b16 : Type::b32));
 }
 
@@ -335,6 +358,7 @@ void set(Build& b) {
   b.decoder.refer(0, low, true);
   if (packed) b.decoder.refer(1, high, true);
   compare_sources(b, type);
+  compare_flow(b, type);
   b.handler(lanes().compare(type, comparison_of(b.word("cmp"))));
   if (!packed) {
     const int bytes = dtype == "f16" || dtype == "bf16" || dtype == "u16" || dtype == "s16" ? 2 : 4;
@@ -362,6 +386,7 @@ void select(Build& b) {
   b.source(1, b.operand(1), type);
   b.source(2, b.operand(2), type);
   b.in().mode = b.predicate(3, b.operand(3)) ? 1 : 0;
+  b.flow(Flow::select, 0, type);
   b.handler(lanes().select(type));
 }
 
@@ -372,6 +397,8 @@ void select_sign(Build& b) {
   b.source(1, b.operand(1), type);
   b.source(2, b.operand(2), type);
   b.source(3, b.operand(3), b.type("ctype"));
+  b.flow(Flow::select_sign, 0, type);
+  b.note().flow.data = is_float(b.type("ctype")) ? kFloatSelector : 0;
   b.handler(lanes().slct(type, b.type("ctype")));
 }
 

@@ -109,6 +109,7 @@ void load(Build& b) {
       b.list_destination(each, bytes);
     }
   }
+  b.flow(Flow::load, bytes, what.type);
   b.handler(lanes().load(what.space, what.type, bytes));
 }
 
@@ -125,6 +126,7 @@ void store(Build& b) {
     const Type word = bytes == size_of(what.type) && is_float(what.type) ? what.type : word_of(bytes);
     b.list_source(data.kind == Operand::Kind::vector ? data.elements[k] : data, word);
   }
+  b.flow(Flow::store, bytes, what.type);
   b.handler(lanes().store(what.space, size_of(what.type), bytes));
 }
 
@@ -167,6 +169,7 @@ void atomic_access(Build& b, bool result) {
   }
   b.in().size = static_cast<std::uint8_t>(what.space);
   b.in().count = result ? 1 : 0;
+  b.flow(Flow::atomic, static_cast<int>(op), type);
   b.handler(control::atomic(op, type));
 }
 
@@ -188,6 +191,7 @@ void cache_policy(Build& b) {
   b.expect_operands(1, 2);
   b.destination(0, b.operand(0), 8);
   b.constant(1, 0, 8);
+  b.moves(1u << 1);
   b.handler(lanes().move(8));
 }
 
@@ -229,6 +233,7 @@ void copy_async(Build& b) {
   }
   b.note().traffic = InstructionNote::Traffic::async_copy;
   b.note().bytes = static_cast<std::uint16_t>(size);
+  b.flow(Flow::async_copy);
   b.handler(lanes().async_copy);
 }
 

@@ -82,7 +82,9 @@ void shuffle(Build& b) {
   for (int k = 1; k <= 3; ++k) b.source(k, b.operand(static_cast<std::size_t>(k)), Type::b32);
   b.source(kMembers, b.operand(4), Type::b32);
   for (const auto& [name, mode] : modes) {
-    if (name == b.word("mode")) b.handler(lanes().shuffle(mode));
+    if (name != b.word("mode")) continue;
+    b.flow(Flow::shuffle, static_cast<int>(mode), Type::b32);
+    b.handler(lanes().shuffle(mode));
   }
 }
 
@@ -95,7 +97,9 @@ void vote(Build& b) {
   b.in().mode = b.predicate(1, b.operand(1)) ? 1 : 0;
   b.source(kMembers, b.operand(2), Type::b32);
   for (const auto& [name, mode] : modes) {
-    if (name == b.word("mode")) b.handler(lanes().vote(mode));
+    if (name != b.word("mode")) continue;
+    b.flow(Flow::vote, static_cast<int>(mode));
+    b.handler(lanes().vote(mode));
   }
 }
 
@@ -105,7 +109,9 @@ void match(Build& b) {
   exchange_destination(b, 4);
   b.source(1, b.operand(1), b.type());
   b.source(kMembers, b.operand(2), Type::b32);
-  b.handler(lanes().match(b.word("mode") == "any" ? MatchMode::any : MatchMode::all, size_of(b.type())));
+  const MatchMode mode = b.word("mode") == "any" ? MatchMode::any : MatchMode::all;
+  b.flow(Flow::match, static_cast<int>(mode), b.type());
+  b.handler(lanes().match(mode, size_of(b.type())));
 }
 
 void reduce(Build& b) {
@@ -118,7 +124,9 @@ void reduce(Build& b) {
   b.source(1, b.operand(1), Type::b32);
   b.source(kMembers, b.operand(2), Type::b32);
   for (const auto& [name, op] : ops) {
-    if (name == b.word("op")) b.handler(lanes().reduce(op, b.type()));
+    if (name != b.word("op")) continue;
+    b.flow(Flow::reduce, static_cast<int>(op), Type::b32);
+    b.handler(lanes().reduce(op, b.type()));
   }
 }
 
@@ -127,6 +135,7 @@ void elect(Build& b) {
   b.family("elect.sync");
   exchange_destination(b, 4);
   b.source(kMembers, b.operand(1), Type::b32);
+  b.flow(Flow::elect);
   b.handler(lanes().elect);
 }
 
@@ -152,12 +161,16 @@ void matrix_multiply(Build& b) {
   fragment(b, b.operand(3), registers(shape->m * 8, c), register_type(c), false);
   b.in().flags = b.has("satfinite") ? kFinite : 0;
   b.note().warp_flops = 2 * shape->m * 8 * shape->k;
+  b.flow(Flow::matrix_multiply, static_cast<int>(shape->shape), a == Type::tf32 ? Type::b32 : a);
+  b.note().flow.data =
+      static_cast<std::uint8_t>((d == Type::f16 ? kHalfResult : 0) | (c == Type::f16 ? kHalfAddend : 0));
 }
 
 void load_matrix(Build& b) {
   b.expect_operands(2);
   matrix_access(b, b.operand(0), b.operand(1), true);
   b.note().traffic = InstructionNote::Traffic::load;
+  b.flow(Flow::matrix_load);
   b.handler(lanes().ldmatrix);
 }
 
@@ -165,6 +178,7 @@ void store_matrix(Build& b) {
   b.expect_operands(2);
   matrix_access(b, b.operand(1), b.operand(0), false);
   b.note().traffic = InstructionNote::Traffic::store;
+  b.flow(Flow::matrix_store);
   b.handler(lanes().stmatrix);
 }
 
@@ -172,6 +186,7 @@ void move_matrix(Build& b) {
   b.expect_operands(2);
   b.destination(0, b.operand(0), 4);
   b.source(1, b.operand(1), Type::b32);
+  b.flow(Flow::matrix_move);
   b.handler(lanes().movmatrix);
 }
 

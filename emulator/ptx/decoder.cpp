@@ -72,7 +72,7 @@ FunctionDecoder::Symbol FunctionDecoder::find(std::string_view name, int scope) 
       const bool single = family.count == 0 && family.prefix == name;
       if (!single && !(family.count > 0 && family_number(name, family, number))) continue;
       const auto [found, fresh] = vreg_numbers_.try_emplace({at, i, number}, static_cast<std::uint32_t>(vregs_.size()));
-      if (fresh) vregs_.push_back({family.type});
+      if (fresh) vregs_.push_back({family.type, name});
       result.kind = Symbol::Kind::vreg;
       result.vreg = found->second;
       return result;
@@ -93,7 +93,7 @@ FunctionDecoder::Symbol FunctionDecoder::find(std::string_view name, int scope) 
       if (variable.name != name) continue;
       if (variable.in_register) {
         const auto [found, fresh] = parameter_vregs_.try_emplace(&variable, static_cast<std::uint32_t>(vregs_.size()));
-        if (fresh) vregs_.push_back({variable.type});
+        if (fresh) vregs_.push_back({variable.type, variable.name});
         result.kind = Symbol::Kind::vreg;
         result.vreg = found->second;
         return result;
@@ -168,6 +168,8 @@ void FunctionDecoder::load_register_parameters() {
     draft.note.family = context_.family("ld.param");
     draft.note.space = Space::local;
     draft.note.traffic = InstructionNote::Traffic::load;
+    draft.note.flow.rule = Flow::load;
+    draft.note.flow.operation = draft.note.flow.width = static_cast<std::uint8_t>(size_of(parameter.type));
     draft.note.bytes = draft.in.size;
     draft.list.push_back(0);
     refer(kList, symbol.vreg, true);
@@ -191,7 +193,7 @@ void FunctionDecoder::begin_draft(const Statement& statement) {
 }
 
 std::uint32_t FunctionDecoder::temporary(Type type) {
-  vregs_.push_back({type});
+  vregs_.push_back({type, "a carry or an intermediate result"});
   return static_cast<std::uint32_t>(vregs_.size() - 1);
 }
 
@@ -266,6 +268,7 @@ void FunctionDecoder::finish() {
   Program& program = *context_.program;
   const auto base = static_cast<std::uint32_t>(program.code.size());
   note_uses(base);
+  note_footprints(base);
   for (Draft& draft : drafts_) {
     if (draft.in.handler == control::branch) draft.in.immediate = base + draft.targets[0];
     if (draft.in.handler == control::branch_indexed) {
@@ -284,6 +287,7 @@ void FunctionDecoder::finish() {
   frame.code = base;
   frame.signature = signature_of(function_);
   frame.address = address_of(*context_.module, function_);
+  note_unwritten(frame);
   if (program.functions.size() <= number_) program.functions.resize(number_ + 1);
   program.functions[number_] = frame;
   if (number_ == 0) program.entry = base;

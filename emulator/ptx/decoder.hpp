@@ -42,7 +42,10 @@ struct ProgramContext {
   std::map<std::string_view, std::uint32_t> functions;  ///< names to numbers; also those still to be decoded
   std::vector<const Function*> order;
 
+  std::map<std::string_view, std::uint32_t> register_names;
+
   std::uint16_t family(const std::string& name);
+  std::uint32_t register_name(std::string_view name);
   std::uint32_t function_number(const Function& function);
 };
 
@@ -57,6 +60,7 @@ std::vector<const Function*> address_taken(const ModuleSyntax& module);
 
 struct VirtualRegister {
   Type type = Type::b32;
+  std::string_view name;
   [[nodiscard]] int bytes() const { return size_of(type); }
 };
 
@@ -122,6 +126,8 @@ class FunctionDecoder {
   void mark_barriers();
   void allocate_registers();
   void note_uses(std::uint32_t base);
+  void note_footprints(std::uint32_t base);
+  void note_unwritten(FunctionFrame& frame);
 
   ProgramContext& context_;
   const Function& function_;
@@ -135,6 +141,9 @@ class FunctionDecoder {
   std::map<const Variable*, std::uint32_t> parameter_vregs_;  ///< parameters and results that are registers
   std::uint32_t frame_bytes_ = 0;
   std::uint32_t register_bytes_ = 0;
+  std::uint32_t predicate_bytes_ = 0;
+  std::vector<std::uint32_t> place_;      ///< of each virtual register in the frame
+  std::vector<std::uint32_t> unwritten_;  ///< virtual registers that may be read before they are written
   std::uint32_t carry_ = kNoTarget;
 };
 
@@ -166,6 +175,10 @@ class Build {
   /// The handler, or a fault when there is none for this combination.
   void handler(Handler handler);
   void family(const std::string& name);
+  /// How definedness flows through it.
+  void flow(Flow rule, int what = 0, Type type = Type::none);
+  /// Flow::move: masks of operands.
+  void moves(unsigned data, unsigned controls = 0);
 
   /// The virtual register an operand names.
   std::uint32_t vreg(const Operand& operand);

@@ -89,6 +89,7 @@ low: shfl.sync.bfly.b32 d, a, 16, 31, -1; add.u32 d, d, 2;)",
 }
 
 TEST_F(Warps, ShuffleFromALaneThatTakesNoPartIsPoison) {
+  strict_ = false;  // which refuses to store it
   const auto out =
       warp("setp.lt.u32 p, lane, 16; @p shfl.sync.bfly.b32 d, a, 16, 31, 0xFFFF;", std::vector<std::uint32_t>(32, 5));
   for (std::size_t lane = 0; lane < 16; ++lane) ASSERT_EQ(out[2 * lane], ~0u);
@@ -218,6 +219,7 @@ one: mov.u32 d, 1; bra.uni done; two: mov.u32 d, 2; bra.uni done; three: mov.u32
 }
 
 TEST_F(Warps, PartlyFilledWarps) {
+  strict_ = false;  // the last lane stores what it has from one that does not exist
   const auto a = noise(40);
   const auto out = warp("shfl.sync.down.b32 d, a, 1, 31, -1; vote.sync.ballot.b32 e, 1, -1;", a, 40);
   EXPECT_EQ(out[2 * 38], a[39]);
@@ -226,6 +228,7 @@ TEST_F(Warps, PartlyFilledWarps) {
 }
 
 TEST_F(Warps, FreshRegistersHoldPoison) {
+  strict_ = false;  // which refuses to store it
   const auto out = warp("{.reg .b32 never; mov.b32 d, never;}", noise());
   EXPECT_EQ(out[0], ~0u);
 }

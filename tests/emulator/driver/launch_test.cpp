@@ -259,6 +259,7 @@ TEST_F(LaunchTest, StatisticsCountWhatRan) {
   const CUfunction scale = function(kKernels, "scale");
   driver.reset_statistics();
   CUdeviceptr memory = allocate(400);
+  EXPECT_OK(driver.cuMemsetD8_v2(memory, 1, 400));
   unsigned factor = 2;
   unsigned count = 100;
   for (int i = 0; i < 3; ++i) EXPECT_OK(launch(scale, 2, 64, {&memory, &factor, &count}));
