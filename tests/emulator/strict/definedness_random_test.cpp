@@ -11,6 +11,17 @@ namespace {
 constexpr unsigned kLeaves = 6, kLanesHere = 32;
 constexpr std::size_t kBytes = std::size_t{4} * kLeaves * kLanesHere;
 
+/// One line of PTX.
+std::string line(const std::string& opcode, std::initializer_list<std::string> operands) {
+  std::string text = opcode;
+  const char* separator = " ";
+  for (const std::string& each : operands) {
+    text.append(separator).append(each);
+    separator = ", ";
+  }
+  return text.append(";\n");
+}
+
 class RandomDefinedness : public Machine {
  protected:
   RandomDefinedness()
@@ -21,6 +32,8 @@ class RandomDefinedness : public Machine {
 
   std::uint32_t draw(std::uint32_t below) { return static_cast<std::uint32_t>(random_() % below); }
   std::string number(std::uint32_t value) { return std::to_string(value); }
+  /// The name of a register.
+  static std::string register_name(std::uint32_t index) { return std::string("r").append(std::to_string(index)); }
   std::string pick(const std::vector<std::string>& of) { return of[draw(static_cast<std::uint32_t>(of.size()))]; }
 
   /// r0 … r5 hold the leaves; `body` sets d.
@@ -95,45 +108,45 @@ class RandomDefinedness : public Machine {
 /// One step of a chain that moves the bits of `from` about, with constants and registers that are defined.
 std::string moving_step(const std::string& from, const std::string& to, std::mt19937_64& random) {
   const auto draw = [&](std::uint32_t below) { return static_cast<std::uint32_t>(random() % below); };
-  const std::string other = "r" + std::to_string(1 + draw(kLeaves - 1));
-  const std::string constant = std::to_string(static_cast<std::uint32_t>(random()));
-  const std::string amount = std::to_string(draw(34)), width = std::to_string(draw(34));
+  const auto number = [](std::uint32_t value) { return std::to_string(value); };
+  const std::string registers[] = {"r1", "r2", "r3", "r4", "r5"};
+  const std::string& other = registers[draw(kLeaves - 1)];
+  const std::string amount = number(draw(34)), width = number(draw(34));
   switch (draw(16)) {
     case 0:
-      return "and.b32 " + to + ", " + from + ", " + other + ";\n";
+      return line("and.b32", {to, from, other});
     case 1:
-      return "or.b32 " + to + ", " + constant + ", " + from + ";\n";
+      return line("or.b32", {to, number(static_cast<std::uint32_t>(random())), from});
     case 2:
-      return "xor.b32 " + to + ", " + from + ", " + other + ";\n";
+      return line("xor.b32", {to, from, other});
     case 3:
-      return "not.b32 " + to + ", " + from + ";\n";
-    case 4: {
-      const std::string orders[] = {from + ", " + other + ", t", other + ", " + from + ", t",
-                                    "t, " + other + ", " + from};
-      return "lop3.b32 " + to + ", " + orders[draw(3)] + ", " + std::to_string(draw(256)) + ";\n";
-    }
+      return line("not.b32", {to, from});
+    case 4:
+      return draw(2) == 0 ? line("lop3.b32", {to, from, other, "t", number(draw(256))})
+                          : line("lop3.b32", {to, "t", other, from, number(draw(256))});
     case 5:
-      return "shl.b32 " + to + ", " + from + ", " + amount + ";\n";
+      return line("shl.b32", {to, from, amount});
     case 6:
-      return "shr.u32 " + to + ", " + from + ", " + amount + ";\n";
+      return line("shr.u32", {to, from, amount});
     case 7:
-      return "shr.s32 " + to + ", " + from + ", " + amount + ";\n";
+      return line("shr.s32", {to, from, amount});
     case 8:
-      return "bfe.u32 " + to + ", " + from + ", " + amount + ", " + width + ";\n";
+      return line("bfe.u32", {to, from, amount, width});
     case 9:
-      return "bfe.s32 " + to + ", " + from + ", " + amount + ", " + width + ";\n";
+      return line("bfe.s32", {to, from, amount, width});
     case 10:
-      return "bfi.b32 " + to + ", " + from + ", " + other + ", " + amount + ", " + width + ";\n";
+      return line("bfi.b32", {to, from, other, amount, width});
     case 11:
-      return "bfi.b32 " + to + ", " + other + ", " + from + ", " + amount + ", " + width + ";\n";
+      return line("bfi.b32", {to, other, from, amount, width});
     case 12:
-      return "prmt.b32 " + to + ", " + from + ", " + other + ", " + std::to_string(draw(65536)) + ";\n";
+      return line("prmt.b32", {to, from, other, number(draw(65536))});
     case 13:
-      return "shf.l.wrap.b32 " + to + ", " + from + ", " + other + ", " + amount + ";\n";
+      return line("shf.l.wrap.b32", {to, from, other, amount});
     case 14:
-      return "mov.b64 x, {" + from + ", " + other + "}; shr.u64 x, x, " + amount + "; cvt.u32.u64 " + to + ", x;\n";
+      return line("mov.b64", {"x", "{" + from, other + "}"}) + line("shr.u64", {"x", "x", amount}) +
+             line("cvt.u32.u64", {to, "x"});
     default:
-      return "cvt.s32.s16 " + to + ", " + from + "; brev.b32 " + to + ", " + to + ";\n";
+      return line("cvt.s32.s16", {to, from}) + line("brev.b32", {to, to});
   }
 }
 
@@ -150,16 +163,17 @@ TEST_F(RandomDefinedness, ProgramsThatMoveBitsAreJudgedExactly) {
     const bool arithmetic = !body.empty();
     const unsigned steps = 1 + draw(5);
     for (unsigned k = 0; k < steps; ++k) {
-      const std::string to = "r" + number(20 + k);
+      const std::string to = register_name(20 + k);
       body += moving_step(value, to, random_);
       value = to;
     }
     if (!arithmetic && draw(2) == 0) {
-      body += "setp." + pick({"eq", "ne", "lt", "le", "gt", "ge"}) + pick({".u32", ".s32"}) + " p, " + value + ", " +
-              pick({"r1", "0", "255", "-1"}) + "; selp.b32 r50, r2, r3, p;\n";
+      body += line(pick({"setp.eq.u32", "setp.ne.s32", "setp.lt.s32", "setp.le.u32", "setp.gt.u32", "setp.ge.s32"}),
+                   {"p", value, pick({"r1", "0", "255", "-1"})}) +
+              line("selp.b32", {"r50", "r2", "r3", "p"});
       value = "r50";
     }
-    body += "mov.b32 d, " + value + ";\n";
+    body += line("mov.b32", {"d", value});
     ASSERT_FALSE(load(program(body))) << body;
     const auto bytes = noise();
     std::vector<bool> undefined(kBytes, false);
@@ -184,62 +198,62 @@ TEST_F(RandomDefinedness, NothingThatChangesIsMissed) {
     unsigned top = kLeaves;
     const unsigned steps = 2 + draw(8);
     for (unsigned k = 0; k < steps; ++k, ++top) {
-      const auto any = [&] { return "r" + number(draw(top)); };
-      const std::string to = "r" + number(top), a = any(), b = any(), c = any();
+      const auto any = [&] { return register_name(draw(top)); };
+      const std::string to = register_name(top), a = any(), b = any(), c = any();
       switch (draw(14)) {
         case 0:
-          body += pick({"mul.lo.u32 ", "mul.hi.s32 ", "mul.hi.u32 ", "min.s32 ", "max.u32 ", "div.u32 ", "rem.s32 "}) +
-                  to + ", " + a + ", " + b + ";\n";
+          body += line(pick({"mul.lo.u32", "mul.hi.s32", "mul.hi.u32", "min.s32", "max.u32", "div.u32", "rem.s32"}),
+                       {to, a, b});
           break;
         case 1:
-          body += pick({"mad.lo.u32 ", "mad.hi.u32 ", "sad.s32 ", "dp4a.u32.s32 "}) + to + ", " + a + ", " + b + ", " +
-                  c + ";\n";
+          body += line(pick({"mad.lo.u32", "mad.hi.u32", "sad.s32", "dp4a.u32.s32"}), {to, a, b, c});
           break;
         case 2:
-          body += pick({"popc.b32 ", "clz.b32 ", "bfind.u32 ", "abs.s32 ", "cnot.b32 ", "neg.s32 "}) + to + ", " + a +
-                  ";\n";
+          body += line(pick({"popc.b32", "clz.b32", "bfind.u32", "abs.s32", "cnot.b32", "neg.s32"}), {to, a});
           break;
         case 3:
-          body += pick({"shl.b32 ", "shr.u32 ", "shr.s32 "}) + to + ", " + a + ", " + b + ";\n";
+          body += line(pick({"shl.b32", "shr.u32", "shr.s32"}), {to, a, b});
           break;
         case 4:
-          body += "setp." + pick({"eq", "lt", "ge"}) + pick({".u32", ".s32"}) + " p, " + a + ", " + b + "; selp.b32 " +
-                  to + ", " + b + ", " + c + ", p;\n";
+          body += line(pick({"setp.eq.u32", "setp.lt.s32", "setp.ge.u32"}), {"p", a, b}) +
+                  line("selp.b32", {to, b, c, "p"});
           break;
         case 5:
-          body += "setp.lt.u32 q, " + a + ", " + b + "; setp." + pick({"ne.and", "le.or", "gt.xor"}) + ".s32 p, " + b +
-                  ", " + c + ", " + pick({"q", "!q"}) + "; selp.b32 " + to + ", 7, " + a + ", p;\n";
+          body += line("setp.lt.u32", {"q", a, b}) +
+                  line(pick({"setp.ne.and.s32", "setp.le.or.s32", "setp.gt.xor.s32"}), {"p", b, c, pick({"q", "!q"})}) +
+                  line("selp.b32", {to, "7", a, "p"});
           break;
         case 6:
-          body += "shfl.sync." + pick({"bfly", "idx", "down", "up"}) + ".b32 " + to + ", " + a + ", " +
-                  number(draw(32)) + ", " + pick({"31", "0", "0x181F"}) + ", -1;\n";
+          body += line(pick({"shfl.sync.bfly.b32", "shfl.sync.idx.b32", "shfl.sync.down.b32", "shfl.sync.up.b32"}),
+                       {to, a, number(draw(32)), pick({"31", "0", "0x181F"}), "-1"});
           break;
         case 7:
-          body += "setp.lt.u32 p, " + a + ", " + b + "; vote.sync.ballot.b32 " + to + ", p, -1;\n";
+          body += line("setp.lt.u32", {"p", a, b}) + line("vote.sync.ballot.b32", {to, "p", "-1"});
           break;
         case 8:
-          body += "redux.sync." + pick({"add.u32 ", "min.s32 ", "and.b32 ", "or.b32 ", "xor.b32 "}) + to + ", " + a +
-                  ", -1;\n";
+          body += line(pick({"redux.sync.add.u32", "redux.sync.min.s32", "redux.sync.and.b32", "redux.sync.or.b32",
+                             "redux.sync.xor.b32"}),
+                       {to, a, "-1"});
           break;
         case 9:
-          body += pick({"add.rn.f32 ", "mul.rn.f32 ", "max.f32 "}) + to + ", " + a + ", " + b + ";\n";
+          body += line(pick({"add.rn.f32", "mul.rn.f32", "max.f32"}), {to, a, b});
           break;
         case 10:
-          body += pick({"add.u16x2 ", "add.rn.f16x2 "}) + to + ", " + a + ", " + b + ";\n";
+          body += line(pick({"add.u16x2", "add.rn.f16x2"}), {to, a, b});
           break;
         case 11:
-          body += "mul.wide.s32 x, " + a + ", " + b + "; shr.u64 x, x, " + number(draw(64)) + "; cvt.u32.u64 " + to +
-                  ", x;\n";
+          body += line("mul.wide.s32", {"x", a, b}) + line("shr.u64", {"x", "x", number(draw(64))}) +
+                  line("cvt.u32.u64", {to, "x"});
           break;
         case 12:
-          body += "add.cc.u32 s0, " + a + ", " + b + "; addc.u32 " + to + ", " + c + ", 0;\n";
+          body += line("add.cc.u32", {"s0", a, b}) + line("addc.u32", {to, c, "0"});
           break;
         default:
           body += moving_step(a, to, random_);
           break;
       }
     }
-    body += "mov.b32 d, r" + number(top - 1) + ";\n";
+    body += line("mov.b32", {"d", register_name(top - 1)});
     const auto unfit = load(program(body));
     ASSERT_FALSE(unfit) << unfit->text() << body;
     const auto bytes = noise();
