@@ -109,7 +109,10 @@ extern "C" __global__ void k(float* out, const float* in, unsigned* sum, int n) 
     x += room[(threadIdx.x * 33) % 256];
     __syncthreads();
     if (threadIdx.x % 3 == 0) x = x * 0.5f + 1.f;
-    else x += __shfl_sync(__activemask(), x, 0);
+    else {
+      const unsigned here = __activemask();
+      x += __shfl_sync(here, x, __ffs(here) - 1);
+    }
   }
   if (i < n) { out[i] = x; atomicAdd(sum, (unsigned)i); }
 }
