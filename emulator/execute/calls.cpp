@@ -1,5 +1,6 @@
-// Calls and returns (PTX ISA 9.7.12.5, 9.7.12.6). A function's registers and local variables lie in a frame behind its
-// caller's; frames form a tree, so that lanes with the same history share one and can join again.
+// Calls and returns (PTX ISA 9.7.12.5, 9.7.12.6). Local variables lie in a frame behind the caller's; registers have
+// their place by function and level of recursion, since lanes may be in different functions at the same time. Frames
+// form a tree, so that lanes with the same history share one and can join again.
 #include <algorithm>
 
 #include "execute/block.hpp"
@@ -63,7 +64,9 @@ int find_frame(Warp& warp, std::uint32_t site, std::uint32_t function, const Ins
   const Frame& caller = warp.frames[static_cast<std::size_t>(parent)];
   const FunctionFrame& size = warp.program->functions[caller.function];
   const FunctionFrame& callee = warp.program->functions[function];
-  Frame frame{parent, site, &in + 1, caller.registers + size.register_bytes, caller.local + size.local_bytes, function};
+  const std::uint32_t from_level = caller.registers - size.registers_at;
+  const std::uint32_t level = callee.order > size.order ? from_level : from_level + warp.program->level_bytes;
+  Frame frame{parent, site, &in + 1, callee.registers_at + level, caller.local + size.local_bytes, function};
   if (frame.registers + callee.register_bytes > warp.program->register_bytes ||
       frame.local + callee.local_bytes > warp.program->local_bytes) {
     raise(warp, in, first_lane(mask), Fault::Kind::out_of_bounds, "the stack of calls is too deep");

@@ -92,6 +92,8 @@ struct CallSite {
 
 struct FunctionFrame {
   std::uint32_t register_bytes = 0;
+  std::uint32_t registers_at = 0;  ///< where its registers lie at the first level of recursion
+  std::uint32_t order = 0;         ///< callers before callees; a call the other way begins a new level
   std::uint32_t local_bytes = 0;
   std::uint32_t code = 0;             ///< index of its first instruction
   std::uint64_t signature = 0;        ///< what a call through a pointer must agree with
@@ -127,7 +129,8 @@ struct Program {
   std::vector<FunctionFrame> functions;  ///< 0 is the entry
   std::uint32_t places_behind = 0;       ///< behind barriers
   std::uint32_t entry = 0;               ///< index of its first instruction
-  std::uint32_t register_bytes = 0;      ///< of the deepest chain of calls
+  std::uint32_t register_bytes = 0;      ///< of all functions, once for each level of recursion
+  std::uint32_t level_bytes = 0;         ///< of the functions that a level repeats
   std::uint32_t local_bytes = 0;
   std::uint32_t static_shared = 0;
   std::uint32_t parameter_bytes = 0;

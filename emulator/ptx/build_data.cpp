@@ -376,6 +376,7 @@ void set(Build& b) {
   b.destination(0, b.operand(0), 4);
   b.decoder.refer(1, halves[0], false);
   b.decoder.refer(2, halves[1], false);
+  b.flow(Flow::integer, static_cast<int>(IntegerOp::bit_or), Type::b32);
   b.handler(lanes().integer(IntegerOp::bit_or, Type::b32));
 }
 

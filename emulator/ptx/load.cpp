@@ -100,20 +100,22 @@ void reach(const ptx::ModuleSyntax& module, const ptx::Function& entry, ptx::Pro
   context.program->static_shared = static_cast<std::uint32_t>(dynamic ? end : bytes);
 }
 
-/// Bytes of registers and local memory for the deepest chain of calls.
+/// Bytes of registers and local memory for the deepest chain of calls. Lanes of a warp may be in different functions at
+/// the same time, and a lane's column lies elsewhere in rows of another width: no two functions share registers.
 class Depth {
  public:
   explicit Depth(const Program& program, const std::vector<std::vector<std::uint32_t>>& calls)
-      : program_(program), calls_(calls), state_(calls.size()), sums_(calls.size()) {}
+      : program_(program), calls_(calls), repeated_(calls.size()), state_(calls.size()), sums_(calls.size()) {}
 
   void measure(Program& program) {
     const Sum deepest = visit(0);
     Sum sum = deepest;
+    sum.registers = place_registers(program);
     if (recursive_) {
       Sum all;
       for (const FunctionFrame& frame : program.functions) all.add(frame);
       // As deep as the limits allow; a deeper chain is a fault when it runs.
-      sum.registers = std::max(deepest.registers, std::min(all.registers * kRecursionFrames, kMaxRegisterBytes));
+      sum.registers = std::max(sum.registers, std::min(all.registers * kRecursionFrames, kMaxRegisterBytes));
       sum.local = std::max(deepest.local, std::min(all.local * kRecursionFrames, kMaxLocalBytes));
     }
     if (sum.registers > kMaxRegisterBytes) fail_unsupported(0, "calls that need too many registers");
@@ -131,7 +133,10 @@ class Depth {
     }
   };
   Sum visit(std::uint32_t function) {
-    if (state_[function] == 1) recursive_ = true;
+    if (state_[function] == 1) {
+      recursive_ = true;
+      mark_repeated(function);
+    }
     if (state_[function] != 0) return sums_[function];
     state_[function] = 1;
     if (++level_ > 1000) fail_unsupported(0, "calls nested too deep");
@@ -144,10 +149,36 @@ class Depth {
     --level_;
     deepest.add(program_.functions[function]);
     state_[function] = 2;
+    finished_.push_back(function);
     return sums_[function] = deepest;
+  }
+  /// What recursion reaches has its registers once per level.
+  void mark_repeated(std::uint32_t function) {
+    if (repeated_[function]) return;
+    repeated_[function] = true;
+    for (const std::uint32_t callee : calls_[function]) mark_repeated(callee);
+  }
+  /// Callers first; what is repeated lies behind the rest. Returns the bytes of one level with all before it.
+  std::uint64_t place_registers(Program& program) const {
+    std::uint64_t at = 0;
+    for (const bool repeated : {false, true}) {
+      const std::uint64_t first = at;
+      for (std::size_t i = finished_.size(); i-- > 0;) {
+        FunctionFrame& frame = program.functions[finished_[i]];
+        frame.order = static_cast<std::uint32_t>(finished_.size() - i);
+        if (repeated_[finished_[i]] != repeated) continue;
+        frame.registers_at = static_cast<std::uint32_t>(at);
+        at += frame.register_bytes;
+        if (at > kMaxRegisterBytes) fail_unsupported(0, "functions that need too many registers");
+      }
+      program.level_bytes = static_cast<std::uint32_t>(at - first);
+    }
+    return at;
   }
   const Program& program_;
   const std::vector<std::vector<std::uint32_t>>& calls_;
+  std::vector<std::uint32_t> finished_;
+  std::vector<bool> repeated_;
   std::vector<int> state_;
   std::vector<Sum> sums_;
   int level_ = 0;

@@ -52,5 +52,52 @@ JOIN:
   }
 }
 
+TEST_F(Registers, LanesInDifferentFunctionsDoNotShareTheirRegisters) {
+  const std::string ptx = ptx_of(R"(
+__device__ __noinline__ unsigned long long wide(unsigned long long v, int rounds) {
+  unsigned long long a = v, b = v * 3, c = v ^ 5;
+  for (int i = 0; i < rounds; ++i) { a = a * 6364136223846793005ull + b; b ^= c >> 3; c += a; }
+  return a ^ b ^ c;
+}
+__device__ __noinline__ unsigned narrow(unsigned v, int rounds) {
+  unsigned a = v, b = v * 3, c = v ^ 5, d = v + 9, e = v - 4;
+  for (int i = 0; i < rounds; ++i) { a = a * 1664525u + b; b ^= c >> 3; c += d; d -= e; e ^= a; }
+  return a ^ b ^ c ^ d ^ e;
+}
+extern "C" __global__ void k(const unsigned* in, unsigned long long* out) {
+  const unsigned v = in[threadIdx.x];
+  if (v & 1) out[threadIdx.x] = wide(v, 300 + v); else out[threadIdx.x] = narrow(v, 300 + v);
+})");
+  std::vector<std::uint32_t> values(32);
+  std::vector<std::uint64_t> expected(32);
+  for (std::uint32_t i = 0; i < 32; ++i) {
+    const std::uint32_t v = values[i] = 7 * i % 32;
+    if ((v & 1) != 0) {
+      std::uint64_t a = v, b = std::uint64_t{v} * 3, c = v ^ 5u;
+      for (std::uint32_t k = 0; k < 300 + v; ++k) {
+        a = a * 6364136223846793005u + b;
+        b ^= c >> 3;
+        c += a;
+      }
+      expected[i] = a ^ b ^ c;
+    } else {
+      std::uint32_t a = v, b = v * 3, c = v ^ 5, d = v + 9, e = v - 4;
+      for (std::uint32_t k = 0; k < 300 + v; ++k) {
+        a = a * 1664525u + b;
+        b ^= c >> 3;
+        c += d;
+        d -= e;
+        e ^= a;
+      }
+      expected[i] = a ^ b ^ c ^ d ^ e;
+    }
+  }
+  for (schedule_ = 0; schedule_ < 64; ++schedule_) {
+    auto* out = poisoned<std::uint64_t>(32);
+    run(ptx, "k", Arguments().add(buffer(values)).add(out));
+    for (int i = 0; i < 32; ++i) ASSERT_EQ(out[i], expected[i]) << "lane " << i << ", schedule " << schedule_;
+  }
+}
+
 }  // namespace
 }  // namespace emulator::test
