@@ -123,9 +123,8 @@ void Races::check_copies(const Lane& lane) {
       for (std::uint32_t left = copy.mask; left != 0; left &= left - 1) {
         const auto i = static_cast<unsigned>(__builtin_ctz(left));
         if (lane.address >= copy.source[i] + copy.wanted[i] || copy.source[i] >= lane.address + lane.bytes) continue;
-        const Touch touch{0,       static_cast<std::uint32_t>(copy.issued - warp.code),
-                          1u << i, static_cast<std::uint16_t>(w),
-                          false,   true};
+        const Touch touch{
+            0, static_cast<std::uint32_t>(copy.issued - warp.code), 1u << i, static_cast<std::uint8_t>(w), false, true};
         raise_in_flight(lane, touch, "writes the source of a copy in flight");
       }
     }

@@ -1,4 +1,6 @@
 // Shared memory: who may touch a byte, given who touched it last.
+#include <algorithm>
+
 #include "execute/block.hpp"
 #include "strict/race_lane.hpp"
 
@@ -25,8 +27,63 @@ void Races::shared(const Lane& origin) {
   if (lane.strong) order_shared(lane, lane.address);
 }
 
+namespace {
+
+/// Where a cell remembers a read: with its like, in place of one that is behind, else of one of its own warp, else of
+/// the older one. So of unordered reads those of two warps are kept, which is enough to see that one is not the
+/// writer's.
+Touch& place_of_read(SharedCell& cell, Stamp floor, const Touch& mine) {
+  for (Touch& each : cell.reads) {
+    if (each.stamp == mine.stamp && each.warp == mine.warp && each.strong == mine.strong && each.lanes != 0)
+      return each;
+  }
+  for (Touch& each : cell.reads) {
+    if (each.stamp <= floor) return each;
+  }
+  for (Touch& each : cell.reads) {
+    if (each.warp == mine.warp) return each;
+  }
+  return cell.reads[0].stamp <= cell.reads[1].stamp ? cell.reads[0] : cell.reads[1];
+}
+
+void remember_read(SharedCell& cell, Stamp floor, const Touch& mine) {
+  Touch& place = place_of_read(cell, floor, mine);
+  const bool joins = place.stamp == mine.stamp && place.warp == mine.warp && place.strong == mine.strong;
+  const std::uint32_t lanes = joins ? place.lanes : 0;
+  place = mine;
+  place.lanes |= lanes;
+}
+
+/// The quick way of a plain access to a cell where all that could collide lies behind the thread's last meeting with
+/// all others, or is its own: true when that is so, and the cell is up to date.
+bool touch_behind(SharedCell& cell, bool writes, Stamp floor, const Touch& mine) {
+  const bool alone = (mine.lanes & (mine.lanes - 1)) == 0;
+  const auto harmless = [&](const Touch& other) {
+    return other.stamp <= floor || (alone && other.warp == mine.warp && other.lanes == mine.lanes);
+  };
+  if (cell.write.in_flight || !harmless(cell.write) || !harmless(cell.weak)) return false;
+  if (!writes) {
+    remember_read(cell, floor, mine);
+    return true;
+  }
+  if (!harmless(cell.reads[0]) || !harmless(cell.reads[1])) return false;
+  cell.write = mine;
+  cell.weak = mine;
+  cell.reads = {};
+  return true;
+}
+
+}  // namespace
+
 void Races::shared_bytes(const Lane& lane, std::uint64_t at, std::size_t bytes, std::uint32_t lanes) {
+  const bool plain = !lane.strong && !lane.asynchronous;
+  const unsigned warp = lane.warp.index;
+  const unsigned thread = warp * kLanes + static_cast<unsigned>(__builtin_ctz(lanes));
+  const unsigned last = warp * kLanes + 31u - static_cast<unsigned>(__builtin_clz(lanes));
+  const Stamp floor = std::min(clocks_.floor(thread), clocks_.floor(last));  // an access has two lanes at most
+  const Touch mine{clocks_.now(thread), lane.code, lanes, static_cast<std::uint8_t>(warp), false, false, false};
   trace_.each(at, bytes, lane.writes(), [&](SharedCell& cell, std::uint64_t where, std::size_t count) {
+    if (plain && touch_behind(cell, lane.writes(), floor, mine)) return;
     if (cell.write.in_flight) {
       raise_in_flight(lane, cell.write,
                       lane.writes() ? "writes the target of a copy in flight" : "reads the target of a copy in flight");
@@ -47,26 +104,9 @@ void Races::read(const Lane& lane, SharedCell& cell, std::uint64_t at, std::uint
     if (!cell.write.atomic) throw FaultRaised{std::move(fault)};
     suspect(lane.thread(), at, std::move(fault));
   }
-  const Stamp stamp = clocks_.now(warp * kLanes + static_cast<unsigned>(__builtin_ctz(lanes)));
-  const auto is_mine = [&](const Touch& t) {
-    return t.lanes != 0 && t.warp == warp && t.stamp == stamp && t.strong == lane.strong;
-  };
-  for (Touch& each : cell.reads) {
-    if (!is_mine(each)) continue;
-    each.lanes |= lanes;
-    return;
-  }
-  // A read that happened before this one is covered by it. Of unordered ones those of two warps are kept, the latest.
-  Touch* place = &cell.reads[0];
-  for (Touch& each : cell.reads) {
-    if (ordered(warp, lanes, each)) {
-      place = &each;
-      break;
-    }
-    const bool better = (each.warp == warp) != (place->warp == warp) ? each.warp == warp : each.stamp < place->stamp;
-    if (better) place = &each;
-  }
-  *place = {stamp, lane.code, lanes, static_cast<std::uint16_t>(warp), lane.strong, false, false};
+  const unsigned thread = warp * kLanes + static_cast<unsigned>(__builtin_ctz(lanes));
+  remember_read(cell, clocks_.floor(thread),
+                {clocks_.now(thread), lane.code, lanes, static_cast<std::uint8_t>(warp), lane.strong, false, false});
 }
 
 void Races::write(const Lane& lane, SharedCell& cell, std::uint64_t at, std::size_t bytes, std::uint32_t lanes) {
@@ -90,7 +130,7 @@ void Races::write(const Lane& lane, SharedCell& cell, std::uint64_t at, std::siz
     if (found != suspicions_.end() && found->second.at == at) suspicions_.erase(found);
   }
   const Stamp stamp = clocks_.now(warp * kLanes + static_cast<unsigned>(__builtin_ctz(lanes)));
-  cell.write = {stamp, lane.code, lanes, static_cast<std::uint16_t>(warp), lane.strong, atomic, lane.asynchronous};
+  cell.write = {stamp, lane.code, lanes, static_cast<std::uint8_t>(warp), lane.strong, atomic, lane.asynchronous};
   if (!lane.strong) cell.weak = cell.write;
   cell.reads = {};
   if (lane.asynchronous) in_flight_ += bytes;
@@ -159,7 +199,7 @@ void Races::landed(Warp& warp, const PendingCopy& copy, unsigned lane) {
   const auto code = static_cast<std::uint32_t>(copy.issued - warp.code);
   trace_.each(copy.target[lane], copy.size, true, [&](SharedCell& cell, std::uint64_t, std::size_t bytes) {
     if (cell.write.in_flight) in_flight_ -= bytes;
-    cell.write = {stamp, code, 1u << lane, static_cast<std::uint16_t>(warp.index), false, false, false};
+    cell.write = {stamp, code, 1u << lane, static_cast<std::uint8_t>(warp.index), false, false, false};
     cell.weak = cell.write;
   });
 }

@@ -15,13 +15,16 @@ struct Touch {
   Stamp stamp = 0;
   std::uint32_t code = 0;   ///< index of the instruction
   std::uint32_t lanes = 0;  ///< none: nobody did
-  std::uint16_t warp = 0;
+  std::uint8_t warp = 0;
   bool strong = false;     ///< an atomic, a volatile or another access that the memory model lets collide with its like
   bool atomic = false;     ///< it read and wrote at once
   bool in_flight = false;  ///< an asynchronous copy that has not landed
 };
 
-struct SharedCell {
+static_assert(sizeof(Touch) == 16);
+
+/// A cache line.
+struct alignas(64) SharedCell {
   Touch write;                 ///< the latest
   Touch weak;                  ///< the latest that was not strong
   std::array<Touch, 2> reads;  ///< unordered ones of two warps, as far as there are
