@@ -37,6 +37,10 @@ Block::Block(const Program& program, const Launch& launch, Memory& memory, const
   place_.threads = launch.block;
   register_bytes_ = (program.register_bytes + 255u) & ~std::size_t{255};
   shared_bytes_ = program.static_shared + launch.dynamic_shared;
+  if (program.reserved_shared != 0) {
+    reserved_shared_ = (shared_bytes_ + 255) & ~std::size_t{255};
+    shared_bytes_ = reserved_shared_ + program.reserved_shared;
+  }
   local_bytes_ = program.local_bytes;
   registers_ = bytes(register_bytes_ * warp_count + kRowSlack);
   shared_ = bytes(shared_bytes_);
@@ -82,11 +86,17 @@ void Block::reset(std::uint64_t index) {
   executed_ = 0;
   held_.reset();
   barriers_.fill({});
+  arrivals_.clear();
+  polls_.assign(warps_.size(), 0);
   std::memset(registers_.get(), 0xFF, register_bytes_ * warps_.size());
   std::memset(shared_.get(), 0xFF, shared_bytes_);
+  if (program_.reserved_shared != 0) std::memset(shared_.get() + reserved_shared_, 0, program_.reserved_shared);
   std::memset(local_.get(), 0xFF, local_bytes_ * kLanes * warps_.size());
   for (Warp& warp : warps_) reset_warp(warp);
   if (strict_) strict_->reset();
+  if (strict_ && program_.reserved_shared != 0) {
+    strict_->definedness.initialised(reserved_shared_, program_.reserved_shared);
+  }
   if (meter_) meter_->begin(index);
 }
 
@@ -97,6 +107,7 @@ void Block::reset_warp(Warp& warp) {
   warp.parked = 0;
   warp.executed = 0;
   warp.copies.clear();
+  warp.copies_begun = 0;
   warp.commits.fill(0);
   warp.arrived = false;
   warp.frames.assign(1, Frame{});
@@ -121,6 +132,7 @@ bool Block::advance(std::uint64_t warp_instructions) {
     const std::size_t pick = ready_.size() == 1 ? 0 : random_.below(ready_.size());
     Warp& warp = *ready_[pick];
     take_turn(warp);
+    if (!arrivals_.empty() && random_.below(2) == 0) settle_arrivals(1 + random_.below(arrivals_.size()));
     if (held_ && executed_ > held_until_) break;
     if (warp.arrived || !has_ready(warp)) {
       warp.arrived = false;
@@ -130,6 +142,7 @@ bool Block::advance(std::uint64_t warp_instructions) {
       }
     }
   }
+  settle_arrivals(arrivals_.size());
   if (held_) throw PatientFault(*held_);
   for (const Warp& warp : warps_) {
     if (alive(warp)) raise_stuck();

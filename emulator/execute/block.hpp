@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -68,6 +69,13 @@ class Block {
   [[nodiscard]] Memory& memory() { return memory_; }
   [[nodiscard]] Printer& printer() { return *launch_.printer; }
   [[nodiscard]] Barrier& barrier(unsigned id) { return barriers_[id]; }
+  [[nodiscard]] Random& random() { return random_; }
+  // What mbarrier objects need (mbarrier.cpp).
+  /// The lane arrives at the object when the copies that it has begun so far have landed.
+  void arrive_after_copies(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t object);
+  /// The lane has waited in vain. Raises when every thread of the block does nothing else.
+  void poll_failed(const Warp& warp, const Instruction& in, unsigned lane);
+  void made_progress() { polls_.assign(polls_.size(), 0); }
   [[nodiscard]] std::uint64_t index() const { return index_; }
   [[nodiscard]] unsigned warps() const { return static_cast<unsigned>(warps_.size()); }
   [[nodiscard]] Warp& warp(unsigned index) { return warps_[index]; }
@@ -76,6 +84,7 @@ class Block {
   }
   [[nodiscard]] std::size_t register_bytes() const { return register_bytes_; }  ///< of a warp
   [[nodiscard]] std::size_t shared_bytes() const { return shared_bytes_; }
+  [[nodiscard]] std::size_t reserved_shared() const { return reserved_shared_; }
   [[nodiscard]] std::size_t local_bytes() const { return local_bytes_; }  ///< of a lane
 
  private:
@@ -89,6 +98,7 @@ class Block {
   /// Keeps a warp's fault until the block ends, or throws the one that says more.
   void hold(Warp& warp, const PatientFault& raised);
   void check_barriers();
+  void settle_arrivals(std::size_t count);
   [[nodiscard]] bool complete(unsigned id) const;
   void release(unsigned id);
   [[noreturn]] void raise_stuck();
@@ -106,6 +116,15 @@ class Block {
   std::uint64_t held_until_ = 0;  ///< instructions of the block
   bool wild_ = false;             ///< this block's diverged paths run in random order
   std::array<Barrier, 16> barriers_{};
+  struct Arrival {
+    Warp* warp = nullptr;
+    const Instruction* in = nullptr;
+    unsigned lane = 0;
+    std::uint64_t object = 0;
+    std::uint64_t serial = 0;
+  };
+  std::deque<Arrival> arrivals_;      ///< of copies in flight
+  std::vector<std::uint32_t> polls_;  ///< of each warp, since anything happened that it may wait for
   std::vector<Warp> warps_;
   std::vector<Warp*> ready_;  ///< those with a path that can go on
   std::vector<Count> counts_;
@@ -122,8 +141,9 @@ class Block {
   std::size_t register_bytes_ = 0;
   std::size_t shared_bytes_ = 0;
   std::size_t local_bytes_ = 0;
-  std::unique_ptr<Strict> strict_;  ///< none when the launch is not strict
-  std::unique_ptr<Meter> meter_;    ///< none when it is not measured
+  std::size_t reserved_shared_ = 0;  ///< offset of the system's shared memory
+  std::unique_ptr<Strict> strict_;   ///< none when the launch is not strict
+  std::unique_ptr<Meter> meter_;     ///< none when it is not measured
 };
 
 /// True while lanes of the warp have not exited.

@@ -9,18 +9,20 @@ namespace emulator {
 
 PendingCopy& pending_copy(Warp& warp) {
   warp.copies.emplace_back();
+  warp.copies.back().serial = warp.copies_begun++;
   return warp.copies.back();
 }
 
 namespace control {
 namespace {
 
-/// Lands the copies of the lanes of `mask` whose group number is below the lane's `bound`.
-void land(Warp& warp, std::uint32_t mask, const std::array<std::uint64_t, kLanes>& bound) {
+/// Lands the copies of the lanes of `mask` for which `due` says so.
+template <class Due>
+void land(Warp& warp, std::uint32_t mask, Due due) {
   for (PendingCopy& copy : warp.copies) {
     for (std::uint32_t left = copy.mask & mask; left != 0; left &= left - 1) {
       const auto lane = static_cast<unsigned>(__builtin_ctz(left));
-      if (copy.group[lane] >= bound[lane]) continue;
+      if (!due(copy, lane)) continue;
       std::copy_n(copy.bytes[lane].data(), copy.size, warp.shared + copy.target[lane]);
       if (warp.strict != nullptr) {
         warp.strict->definedness.landed(warp, copy, lane);
@@ -42,20 +44,19 @@ void copy_commit(Warp& warp, const Instruction&, std::uint32_t mask) {
 
 /// All but the latest `immediate` groups of the lane land.
 void copy_wait(Warp& warp, const Instruction& in, std::uint32_t mask) {
-  std::array<std::uint64_t, kLanes> bound{};
   const auto keep = static_cast<std::uint64_t>(in.immediate);
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    bound[lane] = warp.commits[lane] > keep ? warp.commits[lane] - keep : 0;
-  }
-  land(warp, mask, bound);
+  land(warp, mask,
+       [&](const PendingCopy& copy, unsigned lane) { return copy.group[lane] + keep < warp.commits[lane]; });
 }
 
 /// Everything lands, committed or not.
 void copy_wait_all(Warp& warp, const Instruction&, std::uint32_t mask) {
-  std::array<std::uint64_t, kLanes> bound{};
-  bound.fill(~std::uint64_t{0});
-  land(warp, mask, bound);
+  land(warp, mask, [](const PendingCopy&, unsigned) { return true; });
 }
 
 }  // namespace control
+
+void land_before(Warp& warp, unsigned lane, std::uint64_t serial) {
+  control::land(warp, 1u << lane, [&](const PendingCopy& copy, unsigned) { return copy.serial < serial; });
+}
 }  // namespace emulator

@@ -50,6 +50,7 @@ struct Fault {
     instruction_limit,  ///< the kernel executed more instructions than the budget allows
     undefined,          ///< what nobody wrote decides a branch, forms an address or reaches global memory
     race,               ///< two threads touch a byte, one writes, and nothing orders them
+    mbarrier,           ///< an mbarrier object that is none, or whose counts are overrun
     in_flight,          ///< the source or target of an asynchronous operation is touched before it was waited for
   };
   Kind kind = Kind::unsupported;
@@ -137,10 +138,12 @@ struct Launch {
   /// 0: approximate functions are rounded once and mma adds in the order of k. Else they err as the manual allows, in a
   /// way that is a pure function of this number and of their operands.
   std::uint64_t perturbation = 0;
-  Printer* printer = nullptr;  ///< takes what the kernel prints; null: it goes to stdout when the launch ends
-  Heap* heap = nullptr;        ///< what the kernel frees; execute() provides it
-  unsigned trace_blocks = 0;   ///< of a measured launch: the first blocks whose warps' slices are kept
-  int registers = 0;           ///< of a thread, for the timing model; 0: estimated from the PTX
+  bool cooperative = false;          ///< all blocks are resident at the same time, and may wait for each other
+  std::uint64_t grid_workspace = 0;  ///< of a cooperative launch: its barrier; execute() provides it
+  Printer* printer = nullptr;        ///< takes what the kernel prints; null: it goes to stdout when the launch ends
+  Heap* heap = nullptr;              ///< what the kernel frees; execute() provides it
+  unsigned trace_blocks = 0;         ///< of a measured launch: the first blocks whose warps' slices are kept
+  int registers = 0;                 ///< of a thread, for the timing model; 0: estimated from the PTX
 };
 
 /// What a launch did. Counts are of thread-level work except where said.

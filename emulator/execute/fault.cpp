@@ -33,6 +33,8 @@ const char* name_of(Fault::Kind kind) {
       return "undefined value";
     case Fault::Kind::race:
       return "race";
+    case Fault::Kind::mbarrier:
+      return "mbarrier";
     case Fault::Kind::in_flight:
       return "asynchronous operation in flight";
   }

@@ -1,6 +1,7 @@
 // A launch: blocks in a seeded random order on several host threads.
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <mutex>
@@ -177,6 +178,18 @@ std::optional<Fault> refuse(const Launch& launch, const Profile& profile) {
   return fault;
 }
 
+/// What a cooperative launch finds at the address in %envreg1 and %envreg2: its size, and the counter of the grid's
+/// barrier, as cooperative_groups reads them.
+std::uint64_t grid_workspace(Memory& memory) {
+  constexpr std::uint32_t kBytes = 64;
+  const std::uint64_t address = memory.allocate(kBytes);
+  if (address == 0) return 0;
+  std::memset(reinterpret_cast<void*>(address), 0, kBytes);
+  std::memcpy(reinterpret_cast<void*>(address), &kBytes, sizeof(kBytes));
+  memory.mark_written(address, kBytes);
+  return address;
+}
+
 }  // namespace
 
 void Statistics::add(const Statistics& other) {
@@ -200,7 +213,9 @@ std::optional<Fault> execute(const Launch& launch, Memory& memory, const Profile
     Launch own = launch;
     own.heap = &heap;
     if (own.printer == nullptr) own.printer = &printer;
+    if (launch.cooperative) own.grid_workspace = grid_workspace(memory);
     auto fault = execute(own, memory, profile, statistics);
+    if (launch.cooperative) memory.release(own.grid_workspace);
     printer.flush();
     return fault;
   }

@@ -63,6 +63,7 @@ struct InstructionNote {
   enum class Order : std::uint8_t { weak, relaxed, acquire, release, acq_rel } order = Order::weak;
   enum class Scope : std::uint8_t { cta, cluster, gpu, sys } scope = Scope::gpu;
   bool fence = false;               ///< of memory, with order and scope
+  bool exchange = false;            ///< lanes hand each other values: shfl, vote, match, redux
   bool matrix = false;              ///< ldmatrix, stmatrix: lanes hold addresses of rows
   std::uint8_t register_bytes = 0;  ///< of each register of a load or store
   std::uint16_t behind = 0;         ///< of a barrier: the place where a thread is done with it, from 1; 0: none
@@ -134,6 +135,7 @@ struct Program {
   std::uint32_t local_bytes = 0;
   std::uint32_t static_shared = 0;
   std::uint32_t parameter_bytes = 0;
+  std::uint32_t reserved_shared = 0;  ///< bytes behind all others that belong to the system
 };
 
 /// Where a thread returns to: nodes of a tree, shared by all lanes with the same history of calls.
@@ -166,6 +168,7 @@ struct PendingCopy {
   const Instruction* issued = nullptr;
   std::uint32_t mask = 0;
   std::uint32_t size = 0;
+  std::uint64_t serial = 0;                   ///< counts the warp's copies
   std::array<std::uint32_t, kLanes> group{};  ///< number of the lane's group that holds it
   std::array<std::uint32_t, kLanes> target{};
   std::array<std::uint64_t, kLanes> source{};  ///< of as many bytes as `wanted` says
@@ -218,6 +221,7 @@ struct Warp {
   std::vector<Frame> frames;
   std::size_t frames_kept = 0;  ///< how many there were when unused ones were last dropped
   std::vector<PendingCopy> copies;
+  std::uint64_t copies_begun = 0;
   std::array<std::uint32_t, kLanes> commits{};  ///< asynchronous groups each lane has closed
   unsigned diverged_slices = 0;                 ///< since paths last joined
   bool arrived = false;                         ///< something happened that barriers wait for
@@ -248,6 +252,9 @@ std::byte* resolve_global(Warp& warp, const Instruction& in, unsigned lane, std:
 
 /// Removes `lanes` from the running path and lets them wait at `in`.
 void park(Warp& warp, const Instruction& in, std::uint32_t lanes, Path::State state, std::uint32_t members);
+
+/// The copies that a lane began before its copy number `serial` land.
+void land_before(Warp& warp, unsigned lane, std::uint64_t serial);
 
 /// Room for one more copy in flight.
 PendingCopy& pending_copy(Warp& warp);

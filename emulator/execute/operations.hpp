@@ -115,6 +115,22 @@ enum class VoteMode : std::uint8_t { all, any, uni, ballot };
 enum class MatchMode : std::uint8_t { any, all };
 enum class ReduceOp : std::uint8_t { add, min, max, bit_and, bit_or, bit_xor };
 enum class AtomicOp : std::uint8_t { add, min, max, inc, dec, cas, exch, bit_and, bit_or, bit_xor };
+enum class MbarrierOp : std::uint8_t {
+  init,
+  inval,
+  expect_tx,
+  complete_tx,
+  arrive,
+  drop,
+  arrive_quietly,  ///< .noComplete
+  drop_quietly,
+  arrive_expect,
+  drop_expect,
+  wait_state,
+  wait_parity,
+  copies,          ///< cp.async.mbarrier.arrive
+  copies_counted,  ///< .noinc: the arrival is among those expected
+};
 enum class SpecialRegister : std::uint8_t {
   tid_x,
   tid_y,
@@ -147,6 +163,10 @@ enum class SpecialRegister : std::uint8_t {
   dynamic_smem_size,
   total_smem_size,
   warp_size,
+  envreg1,  ///< the grid's workspace, upper half
+  envreg2,
+  reserved_shared,  ///< where the shared memory that belongs to the system begins
+  reserved_shared_end,
   zero,
   one,
 };
@@ -159,6 +179,8 @@ struct ConvertSpec {
   bool to_wide;           ///< the register is 64 bits wide although the type is narrower
   bool saturate, flush, relu, finite;
 };
+
+enum class EightOp : std::uint8_t { from_f32, from_f16, to_f16 };  ///< cvt of pairs of 8-bit floats
 
 enum class MatrixShape : std::uint8_t { m16n8k16, m16n8k8, m16n8k4, m8n8k4, m16n8k32, m8n8k16 };
 
@@ -178,6 +200,7 @@ struct Lanes {
   Handler (*pack)(int element_bytes, int count);
   Handler (*unpack)(int element_bytes, int count);
   Handler (*convert)(const ConvertSpec&, int to_register, int from_register);
+  Handler (*convert_eight)(EightOp);
   Handler (*load)(ptx::Space, ptx::Type, int register_bytes);
   Handler (*store)(ptx::Space, int bytes, int register_bytes);
   Handler (*shuffle)(ShuffleMode);
@@ -219,6 +242,8 @@ void is_space(Warp&, const Instruction&, std::uint32_t mask);
 void to_space(Warp&, const Instruction&, std::uint32_t mask);
 void from_space(Warp&, const Instruction&, std::uint32_t mask);
 void local_address(Warp&, const Instruction&, std::uint32_t mask);
+void mbarrier(Warp&, const Instruction&, std::uint32_t mask);
+void mbarrier_pending(Warp&, const Instruction&, std::uint32_t mask);
 void copy_commit(Warp&, const Instruction&, std::uint32_t mask);
 void copy_wait(Warp&, const Instruction&, std::uint32_t mask);
 void copy_wait_all(Warp&, const Instruction&, std::uint32_t mask);

@@ -69,6 +69,14 @@ std::uint64_t value_of(const Warp& warp, SpecialRegister name, unsigned lane) {
       return block.launch().dynamic_shared;
     case S::total_smem_size:
       return warp.shared_bytes;
+    case S::envreg1:
+      return block.launch().grid_workspace >> 32;
+    case S::envreg2:
+      return block.launch().grid_workspace & 0xFFFFFFFFu;
+    case S::reserved_shared:
+      return block.reserved_shared();
+    case S::reserved_shared_end:
+      return block.shared_bytes();
     case S::warp_size:
       return kLanes;
     case S::one:

@@ -49,7 +49,7 @@ std::optional<SpecialRegister> special_named(std::string_view name, std::string_
     if (name == "%cluster_nctaid") return S::one;
     return std::nullopt;
   }
-  static constexpr std::array<std::pair<std::string_view, S>, 22> names{{
+  static constexpr std::array<std::pair<std::string_view, S>, 28> names{{
       {"%laneid", S::laneid},
       {"%warpid", S::warpid},
       {"%nwarpid", S::nwarpid},
@@ -71,7 +71,13 @@ std::optional<SpecialRegister> special_named(std::string_view name, std::string_
       {"%total_smem_size", S::total_smem_size},
       {"%cluster_ctarank", S::zero},
       {"%cluster_nctarank", S::one},
-      {"%reserved_smem_offset_begin", S::zero},
+      {"%envreg1", S::envreg1},
+      {"%envreg2", S::envreg2},
+      {"%reserved_smem_offset_begin", S::reserved_shared},
+      {"%reserved_smem_offset_0", S::reserved_shared},
+      {"%reserved_smem_offset_1", S::reserved_shared},
+      {"%reserved_smem_offset_end", S::reserved_shared_end},
+      {"%reserved_smem_offset_cap", S::reserved_shared_end},
   }};
   for (const auto& [known, value] : names) {
     if (known == name) return value;
@@ -83,6 +89,7 @@ std::optional<SpecialRegister> special_named(std::string_view name, std::string_
 bool move_named(Build& b, Type type) {
   const Operand& from = b.operand(1);
   if (const auto special = special_named(from.name, from.suffix)) {
+    if (from.name.starts_with("%reserved_smem")) b.decoder.context().program->reserved_shared = 1024;
     b.in().mode = static_cast<std::uint8_t>(*special);
     b.in().size = static_cast<std::uint8_t>(size_of(type));
     b.handler(control::special);
@@ -260,6 +267,22 @@ void convert_pair(Build& b) {
   b.in().operand[4] = static_cast<RowOperand>(spec.to == Type::f16x2 ? Type::f16 : Type::bf16);
   b.flow(Flow::pair);
   b.handler(lanes().convert(spec, 4, 4));
+}
+
+/// Pairs of 8-bit floats in 16 bits: the first operand of two goes to the upper byte.
+void convert_eight(Build& b) {
+  const bool narrows = b.word("to").starts_with("e");
+  const std::string_view from = b.word("from");
+  const std::string_view eight = narrows ? b.word("to") : from;
+  const bool two = from == "f32";
+  b.expect_operands(two ? 3 : 2);
+  b.destination(0, b.operand(0), narrows ? 2 : 4);
+  const Type source = two ? Type::f32 : narrows ? Type::b32 : Type::b16;
+  b.source(1, b.operand(1), source);
+  if (two) b.source(2, b.operand(2), source);
+  b.in().mode = eight == "e5m2x2" ? 1 : 0;
+  b.in().flags = b.has("relu") ? kRelu : 0;
+  b.handler(lanes().convert_eight(two ? EightOp::from_f32 : narrows ? EightOp::from_f16 : EightOp::to_f16));
 }
 
 void convert_space(Build& b) {

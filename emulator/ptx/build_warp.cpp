@@ -78,6 +78,7 @@ void shuffle(Build& b) {
       {"up", ShuffleMode::up}, {"down", ShuffleMode::down}, {"bfly", ShuffleMode::bfly}, {"idx", ShuffleMode::idx}};
   b.expect_operands(5);
   b.family("shfl.sync");
+  b.note().exchange = true;
   exchange_destination(b, 4);
   for (int k = 1; k <= 3; ++k) b.source(k, b.operand(static_cast<std::size_t>(k)), Type::b32);
   b.source(kMembers, b.operand(4), Type::b32);
@@ -93,6 +94,7 @@ void vote(Build& b) {
       {"all", VoteMode::all}, {"any", VoteMode::any}, {"uni", VoteMode::uni}, {"ballot", VoteMode::ballot}};
   b.expect_operands(3);
   b.family("vote.sync");
+  b.note().exchange = true;
   b.destination(0, b.operand(0), b.operation == 1 ? 4 : 0);
   b.in().mode = b.predicate(1, b.operand(1)) ? 1 : 0;
   b.source(kMembers, b.operand(2), Type::b32);
@@ -106,6 +108,7 @@ void vote(Build& b) {
 void match(Build& b) {
   b.expect_operands(3);
   b.family("match.sync");
+  b.note().exchange = true;
   exchange_destination(b, 4);
   b.source(1, b.operand(1), b.type());
   b.source(kMembers, b.operand(2), Type::b32);
@@ -120,6 +123,7 @@ void reduce(Build& b) {
                                                                   {"or", ReduceOp::bit_or}, {"xor", ReduceOp::bit_xor}};
   b.expect_operands(3);
   b.family("redux.sync");
+  b.note().exchange = true;
   b.destination(0, b.operand(0), 4);
   b.source(1, b.operand(1), Type::b32);
   b.source(kMembers, b.operand(2), Type::b32);

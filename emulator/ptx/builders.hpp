@@ -39,6 +39,7 @@ void half_fma(Build&);
 void move(Build&);
 void convert(Build&);
 void convert_pair(Build&);
+void convert_eight(Build&);
 void convert_space(Build&);
 void is_space(Build&);
 void compare(Build&);
@@ -72,6 +73,24 @@ void warp_barrier(Build&);
 void call(Build&);
 /// Before a ret: what .reg results hold goes to where the caller looks for it.
 void store_register_results(Build&);
+
+// build_wmma.cpp
+void wmma_load(Build&);
+void wmma_store(Build&);
+void wmma_multiply(Build&);
+
+// build_expanded.cpp
+void video(Build&);
+void video_parts(Build&);
+void vector_atomic(Build&);
+
+// build_mbarrier.cpp
+void mbarrier_init(Build&);
+void mbarrier_transactions(Build&);
+void mbarrier_arrive(Build&);
+void mbarrier_wait(Build&);
+void mbarrier_pending(Build&);
+void mbarrier_copies(Build&);
 
 // build_warp.cpp
 void shuffle(Build&);

@@ -64,6 +64,11 @@ bool family_number(std::string_view name, const Registers& family, std::uint64_t
 
 FunctionDecoder::Symbol FunctionDecoder::find(std::string_view name, int scope) {
   Symbol result;
+  if (const auto found = expansion_.find(name); found != expansion_.end()) {
+    result.kind = Symbol::Kind::vreg;
+    result.vreg = found->second;
+    return result;
+  }
   for (int at = scope; at >= 0; at = function_.scopes[static_cast<std::size_t>(at)].parent) {
     const Scope& here = function_.scopes[static_cast<std::size_t>(at)];
     for (std::size_t i = 0; i < here.registers.size(); ++i) {

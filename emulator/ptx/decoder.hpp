@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -41,6 +42,7 @@ struct ProgramContext {
   std::map<const Variable*, std::uint32_t> shared;      ///< offsets of the .shared variables that the program can reach
   std::map<std::string_view, std::uint32_t> functions;  ///< names to numbers; also those still to be decoded
   std::vector<const Function*> order;
+  std::deque<std::string> texts;  ///< of expansions: names point into them
 
   std::map<std::string_view, std::uint32_t> register_names;
 
@@ -109,6 +111,9 @@ class FunctionDecoder {
   /// Begins an instruction under the statement's guard: the first one, or one more that the statement needs.
   void begin_draft(const Statement& statement);
   const VirtualRegister& vreg(std::uint32_t index) const { return vregs_[index]; }
+  /// Builds the statement as the PTX of `text`, in which $1 stands for its operand 1 and $1_2 for element 2 of that.
+  /// Registers that the text declares begin with $ and a letter.
+  void expand(const Statement& statement, std::string text);
   void refer(std::int32_t field, std::uint32_t vreg, bool write);
   /// Offset of a .local or .param variable of this function in its frame.
   std::uint32_t frame_offset(const Variable& variable);
@@ -145,6 +150,7 @@ class FunctionDecoder {
   std::vector<std::uint32_t> place_;      ///< of each virtual register in the frame
   std::vector<std::uint32_t> unwritten_;  ///< virtual registers that may be read before they are written
   std::uint32_t carry_ = kNoTarget;
+  std::map<std::string_view, std::uint32_t> expansion_;  ///< registers of the expansion that is being built
 };
 
 /// What a row's build function works with: the statement, its modifiers, and the instruction it fills in.

@@ -38,7 +38,10 @@ std::string_view title_of(std::string_view chapter) {
   for (const auto& [number, title] : kChapters) {
     if (number == chapter) return title;
   }
-  return chapter == "9.7.15" ? "Matrices of a warpgroup" : chapter == "9.7.19" ? "Miscellaneous" : "Others";
+  return chapter == "9.7.15"   ? "Matrices of a warpgroup"
+         : chapter == "9.7.18" ? "Video"
+         : chapter == "9.7.19" ? "Miscellaneous"
+                               : "Others";
 }
 
 /// One group of modifiers: `.lo/.hi`, in brackets when it may be missing.

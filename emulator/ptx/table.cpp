@@ -29,7 +29,12 @@ constexpr int op(FloatOp o) {
 #define EVICTION                                                                             \
   "?l1=L1::evict_normal|L1::evict_unchanged|L1::evict_first|L1::evict_last|L1::no_allocate " \
   "?l2=L2::evict_normal|L2::evict_first|L2::evict_last ?hint=L2::cache_hint ?prefetch=L2::64B|L2::128B|L2::256B"
+#define VIDEO "dtype=u32|s32 atype=u32|s32 btype=u32|s32 ?sat ?second=add|min|max"
+#define VIDEO_PARTS "dtype=u32|s32 atype=u32|s32 btype=u32|s32 ?sat ?add"
 #define HALVES "type=f16|f16x2|bf16|bf16x2"
+#define WMMA_SHAPES "shape=m16n16k16|m32n8k16|m8n32k16|m16n16k8|m8n8k4"
+#define MBARRIER_ORDER "?order=relaxed|acquire|release ?scope=cta|cluster "
+#define SHARED "?space=shared|shared::cta|shared::cluster "
 #define MATRIX_SHAPES "shape=m16n8k16|m16n8k8|m16n8k4|m8n8k4|m16n8k32|m8n8k16"
 
 const std::vector<Row>& rows() {
@@ -159,6 +164,8 @@ const std::vector<Row>& rows() {
       {"cvt", "9.7.9.21", "round=rn|rz ?satfinite ?relu ?satfinite to=f16|bf16 from=f32", convert},
       {"cvt", "9.7.9.21", "round=rn|rz|rna ?satfinite ?relu ?satfinite to=tf32 from=f32", convert},
       {"cvt", "9.7.9.21", "round=rn|rz ?satfinite ?relu ?satfinite to=f16x2|bf16x2 from=f32", convert_pair},
+      {"cvt", "9.7.9.21", "rn satfinite ?relu to=e4m3x2|e5m2x2 from=f32|f16x2", convert_eight},
+      {"cvt", "9.7.9.21", "rn ?relu to=f16x2 from=e4m3x2|e5m2x2", convert_eight},
       {"cp", "9.7.9.25.3.1",
        "async cache=ca|cg shared=shared|shared::cta global ?hint=L2::cache_hint ?prefetch=L2::64B|L2::128B|L2::256B",
        copy_async},
@@ -183,14 +190,23 @@ const std::vector<Row>& rows() {
       {"atom", "9.7.13.5",
        "?order=relaxed|acquire|release|acq_rel " SCOPE
        " ?space=global|shared|shared::cta|shared::cluster ?legacy_scope=cta|gpu|sys "
-       "op=and|or|xor|cas|exch|add|inc|dec|min|max ?noftz ?hint=L2::cache_hint "
+       "op=and|or|xor|cas|exch|add|inc|dec|min|max ?order=relaxed|acquire|release|acq_rel " SCOPE
+       " ?noftz ?hint=L2::cache_hint "
        "type=b16|b32|b64|u32|u64|s32|s64|f16|f16x2|bf16|bf16x2|f32|f64",
        atomic},
       {"red", "9.7.13.6",
        "?order=relaxed|release " SCOPE " ?space=global|shared|shared::cta|shared::cluster ?legacy_scope=cta|gpu|sys "
-       "op=and|or|xor|add|inc|dec|min|max ?noftz ?hint=L2::cache_hint "
+       "op=and|or|xor|add|inc|dec|min|max ?order=relaxed|release " SCOPE " ?noftz ?hint=L2::cache_hint "
        "type=b32|b64|u32|u64|s32|s64|f16|f16x2|bf16|bf16x2|f32|f64",
        reduction},
+      {"atom", "9.7.13.5",
+       "?order=relaxed|acquire|release|acq_rel " SCOPE " ?space=global ?op=add|min|max ?noftz ?hint=L2::cache_hint "
+       "vec=v2|v4|v8 type=f32|f16|f16x2|bf16|bf16x2 ?op=add|min|max ?noftz",
+       vector_atomic},
+      {"red", "9.7.13.6",
+       "?order=relaxed|release " SCOPE " ?space=global ?op=add|min|max ?noftz ?hint=L2::cache_hint vec=v2|v4|v8 "
+       "type=f32|f16|f16x2|bf16|bf16x2 ?op=add|min|max ?noftz",
+       vector_atomic},
       {"vote", "9.7.13.9", "sync mode=all|any|uni pred", build::vote, 0},
       {"vote", "9.7.13.9", "sync mode=ballot b32", build::vote, 1},
       {"match", "9.7.13.10", "mode=any|all sync type=b32|b64", build::match},
@@ -199,7 +215,33 @@ const std::vector<Row>& rows() {
       {"redux", "9.7.13.12", "sync op=and|or|xor type=b32", reduce},
       {"griddepcontrol", "9.7.13.13", "kind=launch_dependents|wait", nothing},
       {"elect", "9.7.13.14", "sync", elect},
+      // Barriers in shared memory
+      {"mbarrier", "9.7.13.15.9", "init " SHARED "b64", mbarrier_init, 0},
+      {"mbarrier", "9.7.13.15.10", "inval " SHARED "b64", mbarrier_init, 1},
+      {"mbarrier", "9.7.13.15.11", "expect_tx " MBARRIER_ORDER SHARED "b64", mbarrier_transactions, 0},
+      {"mbarrier", "9.7.13.15.12", "complete_tx " MBARRIER_ORDER SHARED "b64", mbarrier_transactions, 1},
+      {"mbarrier", "9.7.13.15.13", "kind=arrive ?expect_tx ?noComplete " MBARRIER_ORDER SHARED "b64", mbarrier_arrive},
+      {"mbarrier", "9.7.13.15.14", "kind=arrive_drop ?expect_tx ?noComplete " MBARRIER_ORDER SHARED "b64",
+       mbarrier_arrive},
+      {"cp", "9.7.13.15.15", "async mbarrier arrive ?noinc " SHARED "b64", mbarrier_copies},
+      {"mbarrier", "9.7.13.15.16", "kind=test_wait|try_wait ?parity " MBARRIER_ORDER SHARED "b64", mbarrier_wait},
+      {"mbarrier", "9.7.13.15.17", "pending_count b64", mbarrier_pending},
+      {"fence", "9.7.13.4", "mbarrier_init release cluster", nothing},
       // Matrices
+      {"wmma", "9.7.14.4.3",
+       "load matrix=a|b|c sync aligned layout=row|col " WMMA_SHAPES " ?space=global|shared|shared::cta "
+       "type=f16|bf16|tf32|f32|s32|s8|u8|f64",
+       wmma_load},
+      {"wmma", "9.7.14.4.4",
+       "store d sync aligned layout=row|col " WMMA_SHAPES " ?space=global|shared|shared::cta type=f16|f32|s32|f64",
+       wmma_store},
+      {"wmma", "9.7.14.4.5",
+       "mma sync aligned a_layout=row|col b_layout=row|col " WMMA_SHAPES " d=f16|f32 c=f16|f32 ?satfinite",
+       wmma_multiply},
+      {"wmma", "9.7.14.4.5",
+       "mma sync aligned a_layout=row|col b_layout=row|col " WMMA_SHAPES
+       " d=f32|s32|f64 a=bf16|tf32|s8|u8|f64 b=bf16|tf32|s8|u8|f64 c=f32|s32|f64 ?rn ?satfinite",
+       wmma_multiply},
       {"mma", "9.7.14.5.14",
        "sync aligned " MATRIX_SHAPES " row col d=f16|f32 a=f16|bf16|tf32 b=f16|bf16|tf32 c=f16|f32", matrix_multiply},
       {"mma", "9.7.14.5.14", "sync aligned " MATRIX_SHAPES " row col d=f64 a=f64 b=f64 c=f64", matrix_multiply},
@@ -209,6 +251,24 @@ const std::vector<Row>& rows() {
       {"stmatrix", "9.7.14.5.16", "sync aligned m8n8 count=x1|x2|x4 ?trans ?space=shared|shared::cta b16",
        store_matrix},
       {"movmatrix", "9.7.14.5.17", "sync aligned m8n8 trans b16", move_matrix},
+      // Video
+      {"vadd", "9.7.18.1.1", VIDEO, video},
+      {"vsub", "9.7.18.1.1", VIDEO, video},
+      {"vabsdiff", "9.7.18.1.1", VIDEO, video},
+      {"vmin", "9.7.18.1.1", VIDEO, video},
+      {"vmax", "9.7.18.1.1", VIDEO, video},
+      {"vadd2", "9.7.18.2.1", VIDEO_PARTS, video_parts},
+      {"vsub2", "9.7.18.2.1", VIDEO_PARTS, video_parts},
+      {"vavrg2", "9.7.18.2.1", VIDEO_PARTS, video_parts},
+      {"vabsdiff2", "9.7.18.2.1", VIDEO_PARTS, video_parts},
+      {"vmin2", "9.7.18.2.1", VIDEO_PARTS, video_parts},
+      {"vmax2", "9.7.18.2.1", VIDEO_PARTS, video_parts},
+      {"vadd4", "9.7.18.2.3", VIDEO_PARTS, video_parts},
+      {"vsub4", "9.7.18.2.3", VIDEO_PARTS, video_parts},
+      {"vavrg4", "9.7.18.2.3", VIDEO_PARTS, video_parts},
+      {"vabsdiff4", "9.7.18.2.3", VIDEO_PARTS, video_parts},
+      {"vmin4", "9.7.18.2.3", VIDEO_PARTS, video_parts},
+      {"vmax4", "9.7.18.2.3", VIDEO_PARTS, video_parts},
       // Miscellaneous
       {"brkpt", "9.7.19.1", "", trap, 1},
       {"nanosleep", "9.7.19.2", "u32", nothing},

@@ -55,6 +55,20 @@ void Clocks::synchronise_lanes(unsigned warp, std::uint32_t lanes) {
   }
 }
 
+void Clocks::share(unsigned warp, std::uint32_t lanes) {
+  if (wide_[warp] == 0) return;  // nobody knows more than the floor
+  const std::size_t begin = warp * kLanes, end = begin + kLanes;
+  std::vector<Stamp> together(threads_, 0);
+  for (std::uint32_t left = lanes; left != 0; left &= left - 1) {
+    raise_to(together.data(), row(warp * kLanes + static_cast<unsigned>(__builtin_ctz(left))), threads_);
+  }
+  for (std::uint32_t left = lanes; left != 0; left &= left - 1) {
+    Stamp* const mine = row(warp * kLanes + static_cast<unsigned>(__builtin_ctz(left)));
+    raise_to(mine, together.data(), begin);
+    raise_to(mine + end, together.data() + end, threads_ - end);
+  }
+}
+
 void Clocks::join(unsigned thread, Knowledge& into, Stamp own) {
   into.floor = std::max(into.floor, floor_[thread]);
   into.known.resize(threads_, 0);

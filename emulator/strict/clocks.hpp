@@ -42,6 +42,9 @@ class Clocks {
   /// The lanes of a warp wait for each other.
   void synchronise_lanes(unsigned warp, std::uint32_t lanes);
 
+  /// The lanes tell each other what they know of other warps, but do not wait for each other's memory.
+  void share(unsigned warp, std::uint32_t lanes);
+
   /// Everything up to now of the thread joins `into`; what it does later does not.
   void release(unsigned thread, Knowledge& into);
   /// As release(), but of the thread's own doings only those before its last fence.

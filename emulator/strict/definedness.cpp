@@ -299,6 +299,10 @@ void Definedness::provided(const Warp& warp, unsigned lane, std::uint32_t at, st
   std::fill_n(local_.bits(local_at(warp, lane, at)), bytes, std::uint8_t{0});
 }
 
+void Definedness::initialised(std::uint64_t offset, std::size_t bytes) {
+  std::fill_n(shared_.bits(offset), bytes, std::uint8_t{0});
+}
+
 void Definedness::called(Warp& warp, std::uint32_t mask, const Frame& frame) {
   enter(warp, mask, frame.function, frame.registers, frame.local);
 }

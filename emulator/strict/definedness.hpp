@@ -34,6 +34,8 @@ class Definedness {
   void provided(const Warp& warp, unsigned lane, std::uint32_t at, std::uint32_t bytes);
   /// The lanes enter a function, whose registers and variables hold nothing yet.
   void called(Warp& warp, std::uint32_t mask, const Frame& frame);
+  /// The machine itself wrote these bytes of the block's shared memory.
+  void initialised(std::uint64_t offset, std::size_t bytes);
   /// An asynchronous copy has landed.
   void landed(Warp& warp, const PendingCopy& copy, unsigned lane);
 

@@ -77,6 +77,7 @@ void Races::access(Warp& warp, const Instruction& in, const Access* accesses, un
 
 void Races::executed(Warp& warp, const Instruction& in, std::uint32_t done) {
   const InstructionNote& note = block_.program().notes[static_cast<std::size_t>(&in - warp.code)];
+  if (note.exchange && done != 0) clocks_.share(warp.index, done);
   if (!note.fence || done == 0) return;
   convict(warp, done);
   for_lanes(done, [&](unsigned i) {

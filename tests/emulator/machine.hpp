@@ -82,6 +82,7 @@ class Machine : public ::testing::Test {
     launch.seed = schedule_;
     launch.instruction_limit = limit_;
     launch.host_threads = host_threads_;
+    launch.cooperative = cooperative_;
     launch.strict = strict_;
     launch.measure = measure_;
     launch.trace_blocks = trace_blocks_;
@@ -160,6 +161,7 @@ class Machine : public ::testing::Test {
   std::uint64_t schedule_ = 1;
   std::uint64_t limit_ = 100'000'000;
   int host_threads_ = 2;
+  bool cooperative_ = false;
   bool strict_ = true;
   bool measure_ = false;
   unsigned trace_blocks_ = 0;

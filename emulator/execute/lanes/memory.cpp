@@ -32,7 +32,7 @@ void store_row(Warp& warp, const Instruction& in, u32 mask) {
     std::memcpy(at[0], row<R>(warp, in.list[0]), kLanes * sizeof(R));
     return;
   }
-  const R* rows[4];
+  const R* rows[8];
   for (unsigned k = 0; k < in.count; ++k) rows[k] = row<R>(warp, in.list[k]);
   for_lanes(mask, [&](unsigned i) {
     for (unsigned k = 0; k < in.count; ++k) {

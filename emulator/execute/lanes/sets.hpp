@@ -23,6 +23,7 @@ Handler move(int bytes);
 Handler pack(int element_bytes, int count);
 Handler unpack(int element_bytes, int count);
 Handler convert(const ConvertSpec& spec, int to_register, int from_register);
+Handler convert_eight(EightOp op);
 Handler load(ptx::Space space, ptx::Type type, int register_bytes);
 Handler store(ptx::Space space, int bytes, int register_bytes);
 Handler shuffle(ShuffleMode mode);

@@ -16,6 +16,7 @@ const Lanes table = {
     .pack = pack,
     .unpack = unpack,
     .convert = convert,
+    .convert_eight = convert_eight,
     .load = load,
     .store = store,
     .shuffle = shuffle,

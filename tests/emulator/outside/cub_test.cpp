@@ -172,5 +172,36 @@ TEST_F(Cub, WarpMergeSort) {
   for (std::size_t i = 0; i < in.size(); ++i) ASSERT_EQ(out[i], in[i]) << i;
 }
 
+/// Each tile waits for the one before it, which may not have begun.
+TEST_F(Cub, ScanOfAGridLooksBack) {
+  LOAD_OUTSIDE(compile("cub_lookback.cu"));
+  const int tiles = 40, count = tiles * 512 - 77;
+  const std::size_t bytes = 4096;
+  auto* state = reinterpret_cast<std::byte*>(memory_.allocate(256));
+  auto* wide = reinterpret_cast<std::byte*>(memory_.allocate(256));
+  const std::uint64_t for_state = memory_.allocate(bytes), for_wide = memory_.allocate(bytes);
+  go("describe", Arguments().add(for_state).add(for_wide).add(bytes).add(tiles).add(state).add(wide), 1, 1);
+  const auto states = [&](Arguments arguments, const std::byte* from, std::uint32_t size) {
+    for (std::uint32_t k = 0; k < size; k += 8) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, from + k, 8);
+      arguments.add(word);
+    }
+    return arguments;
+  };
+  const auto state_bytes = global<std::uint32_t>("state_bytes"), wide_bytes = global<std::uint32_t>("wide_bytes");
+  go("prepare", states(states(Arguments(), state, state_bytes), wide, wide_bytes).add(tiles), 1, 128);
+  const auto in = integers<int>(static_cast<std::size_t>(count), -100, 100);
+  int* out = poisoned<int>(in.size());
+  go("scan_int", states(Arguments().add(buffer(in)).add(out), state, state_bytes).add(count), tiles, 128);
+  std::vector<int> expected(in.size());
+  std::inclusive_scan(in.begin(), in.end(), expected.begin());
+  for (std::size_t i = 0; i < in.size(); ++i) ASSERT_EQ(out[i], expected[i]) << i;
+  std::vector<double> numbers(in.begin(), in.end());
+  double* sums = poisoned<double>(in.size());
+  go("scan_double", states(Arguments().add(buffer(numbers)).add(sums), wide, wide_bytes).add(count), tiles, 128);
+  for (std::size_t i = 0; i < in.size(); ++i) ASSERT_EQ(sums[i], static_cast<double>(expected[i])) << i;
+}
+
 }  // namespace
 }  // namespace emulator::test
