@@ -61,6 +61,8 @@ class Definedness {
   /// The shadow of the lane's bytes; true when some are undefined, then `origin` says why.
   bool fetch(const Look& look, const Access& access, unsigned lane, std::uint8_t* bits, OriginId& origin);
   [[nodiscard]] bool intact(const Look& look, const Access& access, unsigned lane);
+  [[nodiscard]] std::uint32_t undefined_lanes(const Look& look, const Access& access);
+  void define(const Look& look, const Access& access);
   void load(const Look& look, const Access& access);
   void store(const Look& look, const Access& access, bool dirty);
   /// Bytes of a lane arrive in memory with this shadow.

@@ -1,6 +1,7 @@
 // Loads, stores, atomics and asynchronous copies: shadows between registers and memory.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "execute/block.hpp"
 #include "strict/definedness.hpp"
@@ -32,6 +33,33 @@ void extend(const std::uint8_t* bits, unsigned from, bool is_signed, std::byte* 
   std::fill(std::begin(wide), std::end(wide), static_cast<std::uint8_t>(sign ? 0xFF : 0));
   std::copy_n(bits, from, wide);
   std::memcpy(row + lane * to, wide, to);
+}
+
+/// Calls f with the width as a constant; accesses have a power of two up to 32.
+template <class F>
+void with_width(unsigned bytes, F f) {
+  switch (bytes) {
+    case 1:
+      return f(std::integral_constant<unsigned, 1>());
+    case 2:
+      return f(std::integral_constant<unsigned, 2>());
+    case 4:
+      return f(std::integral_constant<unsigned, 4>());
+    case 8:
+      return f(std::integral_constant<unsigned, 8>());
+    case 16:
+      return f(std::integral_constant<unsigned, 16>());
+    default:
+      return f(std::integral_constant<unsigned, 32>());
+  }
+}
+
+/// True when all lanes access one space, with the same number of bytes.
+bool uniform(const Access& access, Space space) {
+  if (access.asynchronous) return false;
+  unsigned others = 0;
+  each_lane(access.mask, [&](unsigned lane) { others |= static_cast<unsigned>(access.space[lane] != space); });
+  return others == 0;
 }
 
 u32 number_of(const Look& look) {
@@ -72,6 +100,33 @@ bool Definedness::intact(const Look& look, const Access& access, unsigned lane) 
   std::size_t at = 0;
   const MemoryShadow* shadow = memory_of(access, lane, look.warp, at);
   return shadow == nullptr || !any_set(shadow->bits(at), bytes);
+}
+
+u32 Definedness::undefined_lanes(const Look& look, const Access& access) {
+  if (uniform(access, Space::shared)) {
+    std::uint8_t all = 0;
+    with_width(access.bytes, [&](auto width) {
+      each_lane(access.mask, [&](unsigned lane) {
+        const std::uint8_t* bits = shared_.bits(access.address[lane]);
+        for (unsigned k = 0; k < width(); ++k) all |= bits[k];
+      });
+    });
+    if (all == 0) return 0;
+  }
+  u32 lanes = 0;
+  each_lane(access.mask, [&](unsigned lane) { lanes |= static_cast<u32>(!intact(look, access, lane)) << lane; });
+  return lanes;
+}
+
+/// What every lane stores is defined.
+void Definedness::define(const Look& look, const Access& access) {
+  if (uniform(access, Space::shared)) {
+    return with_width(access.bytes, [&](auto width) {
+      each_lane(access.mask, [&](unsigned lane) { std::memset(shared_.bits(access.address[lane]), 0, width()); });
+    });
+  }
+  const std::uint8_t bits[kMaxBytes] = {};
+  each_lane(access.mask, [&](unsigned lane) { put(look, access, lane, bits, kNoOrigin); });
 }
 
 bool Definedness::fetch(const Look& look, const Access& access, unsigned lane, std::uint8_t* bits, OriginId& origin) {
@@ -122,8 +177,7 @@ void Definedness::put(const Look& look, const Access& access, unsigned lane, con
 }
 
 void Definedness::load(const Look& look, const Access& access) {
-  u32 undefined = 0;
-  each_lane(access.mask, [&](unsigned lane) { undefined |= static_cast<u32>(!intact(look, access, lane)) << lane; });
+  const u32 undefined = undefined_lanes(look, access);
   if (undefined == 0 && !writes_dirty(look)) return;
   outcome_.active = true;
   look.define();
@@ -140,11 +194,12 @@ void Definedness::load(const Look& look, const Access& access) {
 }
 
 void Definedness::store(const Look& look, const Access& access, bool dirty) {
+  if (!dirty) return define(look, access);
   const unsigned element = look.flow.width, from = look.flow.operation;
   std::uint8_t bits[kMaxBytes] = {};
   each_lane(access.mask, [&](unsigned lane) {
     OriginId origin = kNoOrigin;
-    for (unsigned k = 0; dirty && k < look.in.count; ++k) {
+    for (unsigned k = 0; k < look.in.count; ++k) {
       const RowOperand operand = look.in.list[k];
       std::memcpy(bits + k * element, look.undefined_row(operand) + lane * from, element);
       if (!any_set(bits + k * element, element)) continue;
@@ -159,8 +214,7 @@ void Definedness::store(const Look& look, const Access& access, bool dirty) {
 /// half k to lane 4 k + r / 2 (PTX ISA 9.7.14.5.15).
 void Definedness::load_matrices(const Look& look, const Access& access) {
   if (look.mask != kAllLanes) return;  // the handler lets them wait
-  u32 undefined = 0;
-  each_lane(access.mask, [&](unsigned lane) { undefined |= static_cast<u32>(!intact(look, access, lane)) << lane; });
+  const u32 undefined = undefined_lanes(look, access);
   if (undefined == 0 && !writes_dirty(look)) return;
   outcome_.active = true;
   look.define();
