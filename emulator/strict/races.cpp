@@ -46,6 +46,7 @@ void Races::access(Warp& warp, const Instruction& in, const Access* accesses, un
   using Order = InstructionNote::Order;
   const auto code = static_cast<std::uint32_t>(&in - warp.code);
   const InstructionNote& note = block_.program().notes[code];
+  looked_at_.clear();
   LaunchRaces::Guard guard(launch_);
   for (unsigned k = 0; k < count; ++k) {
     const Access& access = accesses[k];
@@ -78,6 +79,7 @@ void Races::access(Warp& warp, const Instruction& in, const Access* accesses, un
 void Races::executed(Warp& warp, const Instruction& in, std::uint32_t done) {
   const InstructionNote& note = block_.program().notes[static_cast<std::size_t>(&in - warp.code)];
   if (note.exchange && done != 0) clocks_.share(warp.index, done);
+  if (!looked_at_.empty()) acquire_global(note);
   if (!note.fence || done == 0) return;
   convict(warp, done);
   for_lanes(done, [&](unsigned i) {

@@ -21,7 +21,7 @@ class Races {
   /// The lanes are about to make these accesses. Plain stores are carried out, so that the next lane finds their
   /// values.
   void access(Warp& warp, const Instruction& in, const Access* accesses, unsigned count);
-  /// `done` lanes have executed `in`: fences count.
+  /// `done` lanes have executed `in`: fences count, and what strong reads found.
   void executed(Warp& warp, const Instruction& in, std::uint32_t done);
   void landed(Warp& warp, const PendingCopy& copy, unsigned lane);
   void exited(const Warp& warp, std::uint32_t lanes);
@@ -58,6 +58,7 @@ class Races {
   void global(const Lane& lane, LaunchRaces::Guard& guard);
   void global_word(const Lane& lane, GlobalCell& cell, std::uint64_t at, unsigned bytes);
   void order_global(const Lane& lane);
+  void acquire_global(const InstructionNote& note);
   [[nodiscard]] bool ordered(const GlobalTouch& before) const;
   [[nodiscard]] bool same_value(const Lane& lane, std::uint64_t at, std::size_t bytes) const;
   void check_copies(const Lane& lane);
@@ -94,7 +95,8 @@ class Races {
   std::uint32_t epoch_ = 1;
   std::uint32_t fenced_ = 0;  ///< the epoch that the last fence ended
   BlockKnowledge known_;
-  BlockKnowledge pending_;  ///< acquired when a fence follows
+  BlockKnowledge pending_;                ///< acquired when a fence follows
+  std::vector<std::uint64_t> looked_at_;  ///< by strong reads of the instruction that is being executed
 };
 
 }  // namespace emulator

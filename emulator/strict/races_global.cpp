@@ -37,6 +37,11 @@ void Races::global(const Lane& origin, LaunchRaces::Guard& guard) {
     global_word(lane, cells[word], at, bytes);
     at = behind;
   }
+  // A plain store lands before other host threads may look at its trace: who writes the same value compares with it.
+  // The handler stores the same once more, which nobody can tell who does not race with it.
+  if (lane.has_value && !lane.strong) {
+    std::memcpy(reinterpret_cast<std::byte*>(lane.address), lane.value.data(), lane.bytes);
+  }
   if (lane.strong) order_global(lane);
 }
 
@@ -104,15 +109,22 @@ void Races::global_word(const Lane& lane, GlobalCell& cell, std::uint64_t at, un
 
 void Races::order_global(const Lane& lane) {
   using Order = InstructionNote::Order;
-  const bool acquires = lane.note.order == Order::acquire || lane.note.order == Order::acq_rel;
   const bool releases = lane.note.order == Order::release || lane.note.order == Order::acq_rel;
-  if (lane.reads()) launch_.acquire(lane.address, acquires ? known_ : pending_);
+  if (lane.reads()) looked_at_.push_back(lane.address);
   if (!lane.writes()) return;
   if (releases) {
     launch_.release(lane.address, known_, index_, epoch_++);
   } else if (fenced_ != 0) {
     launch_.release(lane.address, known_, index_, fenced_);
   }
+}
+
+/// Other blocks release while this one reads: what belongs to the value that was read is there only after the read.
+void Races::acquire_global(const InstructionNote& note) {
+  using Order = InstructionNote::Order;
+  const bool acquires = note.order == Order::acquire || note.order == Order::acq_rel;
+  for (const std::uint64_t address : looked_at_) launch_.acquire(address, acquires ? known_ : pending_);
+  looked_at_.clear();
 }
 
 /// A copy's source must not change until the copy was waited for.
@@ -122,6 +134,7 @@ void Races::check_copies(const Lane& lane) {
     for (const PendingCopy& copy : warp.copies) {
       for (std::uint32_t left = copy.mask; left != 0; left &= left - 1) {
         const auto i = static_cast<unsigned>(__builtin_ctz(left));
+        if (copy.wanted[i] == 0) continue;
         if (lane.address >= copy.source[i] + copy.wanted[i] || copy.source[i] >= lane.address + lane.bytes) continue;
         const Touch touch{
             0, static_cast<std::uint32_t>(copy.issued - warp.code), 1u << i, static_cast<std::uint8_t>(w), false, true};
