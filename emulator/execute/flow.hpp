@@ -34,6 +34,7 @@ enum class Flow : std::uint8_t {
   call_indirect,
   barrier,
   warp_barrier,
+  mbarrier,
 };
 
 struct FlowNote {

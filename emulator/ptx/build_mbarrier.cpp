@@ -16,6 +16,7 @@ void object(Build& b, const Operand& where) {
 
 void handler(Build& b, MbarrierOp op) {
   b.in().mode = static_cast<std::uint8_t>(op);
+  b.flow(Flow::mbarrier);
   b.handler(control::mbarrier);
 }
 

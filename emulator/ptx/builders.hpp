@@ -42,6 +42,8 @@ void convert_pair(Build&);
 void convert_eight(Build&);
 void convert_space(Build&);
 void is_space(Build&);
+
+// build_compare.cpp
 void compare(Build&);
 void set(Build&);
 void select(Build&);

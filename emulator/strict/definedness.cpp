@@ -189,6 +189,9 @@ void Definedness::check_operands(const Look& look) {
       check(look, in.operand[2], look.mask, "counts the threads of a barrier");
       if (in.mode >= kBarrierPopc) check_predicate(look, in.operand[3], look.mask, "is reduced over the block");
       return;
+    case Flow::mbarrier:
+      if ((in.flags & kFixedAddress) == 0) check(look, in.operand[1], look.mask, "forms an address");
+      return check(look, in.operand[2], look.mask, "tells an mbarrier what to do");
     case Flow::warp_barrier:
     case Flow::shuffle:
     case Flow::vote:

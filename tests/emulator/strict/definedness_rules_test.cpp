@@ -132,6 +132,13 @@ TEST_F(Definedness, WhatControlHangsOn) {
   caught(kernel("mov.b32 d, t; bar.red.and.pred p, 0, unknown;"), {"reduced over the block"});
 }
 
+TEST_F(Definedness, WhatAnMbarrierHangsOn) {
+  const std::string object = ".shared .align 8 .b8 s[8]; mov.b32 d, t; setp.eq.u32 p, t, 0; mov.u32 a, s;\n";
+  passes(kernel(object + "@p mbarrier.init.shared.b64 [a], 1;"));
+  caught(kernel(object + "mbarrier.init.shared.b64 [never], 1;"), {"forms an address"});
+  caught(kernel(object + "@p mbarrier.init.shared.b64 [a], never;"), {"tells an mbarrier what to do"});
+}
+
 TEST_F(Definedness, WhatFormsAnAddress) {
   caught(kernel("ld.global.b32 d, [wide];"), {"wide, which is undefined, forms an address", "wide was never written"});
   caught(kernel("mad.wide.u32 x, never, 4, in; ld.global.b32 d, [x];"), {"never was never written"});
