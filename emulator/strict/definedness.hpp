@@ -81,7 +81,9 @@ class Definedness {
   /// Raises when the operand is undefined in a lane: it `decides` something.
   void check(const Look& look, RowOperand operand, std::uint32_t lanes, const char* decides);
   void check_predicate(const Look& look, RowOperand operand, std::uint32_t lanes, const char* decides);
-  [[noreturn]] void raise_store(const Look& look, unsigned lane, RowOperand operand, std::uint64_t address);
+  /// `partly`: other bytes that the lane stores are defined.
+  [[noreturn]] void raise_store(const Look& look, unsigned lane, RowOperand operand, std::uint64_t address,
+                                bool partly);
   [[nodiscard]] static std::string name_of(const Look& look, RowOperand operand);
 
   Block& block_;

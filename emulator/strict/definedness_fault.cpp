@@ -62,10 +62,16 @@ void Definedness::check_predicate(const Look& look, RowOperand operand, std::uin
         look.shadow.predicate_origins[operand / 4]);
 }
 
-void Definedness::raise_store(const Look& look, unsigned lane, RowOperand operand, std::uint64_t address) {
-  raise(look, lane,
-        fmt::format("{}, which is undefined, reaches global memory at {:#x}", name_of(look, operand), address),
-        look.origin_of(operand, lane));
+void Definedness::raise_store(const Look& look, unsigned lane, RowOperand operand, std::uint64_t address, bool partly) {
+  const char* advice =
+      partly
+          ? " (other bytes it is stored with are defined: padding of a structure must be written too, or left out by "
+            "copying member by member)"
+          : "";
+  raise(
+      look, lane,
+      fmt::format("{}, which is undefined, reaches global memory at {:#x}{}", name_of(look, operand), address, advice),
+      look.origin_of(operand, lane));
 }
 
 }  // namespace emulator

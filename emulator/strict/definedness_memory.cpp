@@ -198,12 +198,18 @@ void Definedness::store(const Look& look, const Access& access, bool dirty) {
   const unsigned element = look.flow.width, from = look.flow.operation;
   std::uint8_t bits[kMaxBytes] = {};
   each_lane(access.mask, [&](unsigned lane) {
+    unsigned first = look.in.count;
+    for (unsigned k = look.in.count; k-- > 0;) {
+      std::memcpy(bits + k * element, look.undefined_row(look.in.list[k]) + lane * from, element);
+      if (any_set(bits + k * element, element)) first = k;
+    }
     OriginId origin = kNoOrigin;
-    for (unsigned k = 0; k < look.in.count; ++k) {
-      const RowOperand operand = look.in.list[k];
-      std::memcpy(bits + k * element, look.undefined_row(operand) + lane * from, element);
-      if (!any_set(bits + k * element, element)) continue;
-      if (access.space[lane] == Space::global) raise_store(look, lane, operand, access.address[lane] + k * element);
+    if (first < look.in.count) {
+      const RowOperand operand = look.in.list[first];
+      const u64 address = access.address[lane] + first * element;
+      if (access.space[lane] == Space::global) {
+        raise_store(look, lane, operand, address, any_clear(bits, access.used[lane]));
+      }
       origin = look.origin_of(operand, lane);
     }
     put(look, access, lane, bits, origin);
@@ -271,7 +277,7 @@ void Definedness::atomic_as(const Look& look, const Access& access) {
     const T operand = static_cast<T>(b[lane] | c[lane]);
     if (access.space[lane] == Space::global) {
       const RowOperand which = look.in.operand[b[lane] != 0 ? 2 : 3];
-      if (operand != 0) raise_store(look, lane, which, access.address[lane]);
+      if (operand != 0) raise_store(look, lane, which, access.address[lane], false);
       if (memory && op != AtomicOp::exch) {
         raise(look, lane, "an atomic operation depends on global memory that nobody wrote", origin);
       }

@@ -144,6 +144,24 @@ extern "C" __global__ void planted(unsigned* in, unsigned* out) {
 })",
      kUndefined,
      {"c was never written"}},
+    {"PaddingThatIsStoredByWholeWords",
+     R"(
+struct Pair { char key; int value; };
+extern "C" __global__ void planted(unsigned* in, unsigned* out) {
+  __shared__ Pair all[128];
+  all[threadIdx.x].key = in[threadIdx.x];
+  all[threadIdx.x].value = in[threadIdx.x + 1];
+  __syncthreads();
+  Pair* to = (Pair*)out + threadIdx.x;
+#ifdef BUG
+  *to = all[127 - threadIdx.x];
+#else
+  to->key = all[127 - threadIdx.x].key;
+  to->value = all[127 - threadIdx.x].value;
+#endif
+})",
+     kUndefined,
+     {"padding of a structure", "that nobody wrote"}},
     {"AReductionThatReachesBeyondTheWarpsEnd",
      R"(
 extern "C" __global__ void planted(unsigned* in, unsigned* out) {
