@@ -59,6 +59,7 @@ Type register_type(Type type) {
 }
 
 void matrix_access(Build& b, const Operand& data, const Operand& where, bool write_registers) {
+  if (!b.has("count")) b.syntax("a matrix access that does not say how many matrices");
   const auto count = static_cast<std::size_t>(b.word("count")[1] - '0');
   Space space = b.has("space") ? Space::shared : Space::generic;
   b.address(1, where, space);

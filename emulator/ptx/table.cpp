@@ -35,6 +35,8 @@ constexpr int op(FloatOp o) {
 #define WMMA_SHAPES "shape=m16n16k16|m32n8k16|m8n32k16|m16n16k8|m8n8k4"
 #define MBARRIER_ORDER "?order=relaxed|acquire|release ?scope=cta|cluster "
 #define SHARED "?space=shared|shared::cta|shared::cluster "
+// The number of matrices and .trans are accepted in front of the shape as well.
+#define MATRICES "?count=x1|x2|x4 ?trans m8n8 ?count=x1|x2|x4 ?trans "
 #define MATRIX_SHAPES "shape=m16n8k16|m16n8k8|m16n8k4|m8n8k4|m16n8k32|m8n8k16"
 
 const std::vector<Row>& rows() {
@@ -247,9 +249,8 @@ const std::vector<Row>& rows() {
       {"mma", "9.7.14.5.14", "sync aligned " MATRIX_SHAPES " row col d=f64 a=f64 b=f64 c=f64", matrix_multiply},
       {"mma", "9.7.14.5.14", "sync aligned " MATRIX_SHAPES " row col ?satfinite d=s32 a=s8|u8 b=s8|u8 c=s32",
        matrix_multiply},
-      {"ldmatrix", "9.7.14.5.15", "sync aligned m8n8 count=x1|x2|x4 ?trans ?space=shared|shared::cta b16", load_matrix},
-      {"stmatrix", "9.7.14.5.16", "sync aligned m8n8 count=x1|x2|x4 ?trans ?space=shared|shared::cta b16",
-       store_matrix},
+      {"ldmatrix", "9.7.14.5.15", "sync aligned " MATRICES "?space=shared|shared::cta b16", load_matrix},
+      {"stmatrix", "9.7.14.5.16", "sync aligned " MATRICES "?space=shared|shared::cta b16", store_matrix},
       {"movmatrix", "9.7.14.5.17", "sync aligned m8n8 trans b16", move_matrix},
       // Video
       {"vadd", "9.7.18.1.1", VIDEO, video},

@@ -196,7 +196,9 @@ struct Max {
     return a < b ? b : a;
   }
 };
-/// Extended precision: operand 4 is the carry row; mode bit 0 reads it, bit 1 writes it.
+/// Extended precision: operand 4 is the carry row; mode bit 0 reads it, bit 1 writes it. A subtraction is an addition
+/// of the complement: what it leaves is a carry where nothing was borrowed. Chains of one kind do not show it, but
+/// 128-bit division as CUDA's compilers write it reads the outcome of subc.cc with addc.
 template <class T, IntegerOp kOp>
 void carry(Warp& warp, const Instruction& in, u32 mask) {
   constexpr bool kProduct = kOp == IntegerOp::mad_lo_cc || kOp == IntegerOp::mad_hi_cc;
@@ -204,14 +206,15 @@ void carry(Warp& warp, const Instruction& in, u32 mask) {
   const T* b = row<T>(warp, in.operand[2]);
   const T* c = kProduct ? row<T>(warp, in.operand[3]) : nullptr;
   u32& carries = mask_row(warp, in.operand[4]);
-  const u32 before = (in.mode & 1) != 0 ? carries : 0;
+  constexpr u32 kNothing = kOp == IntegerOp::sub_cc ? kAllLanes : 0;
+  const u32 before = (in.mode & 1) != 0 ? carries : kNothing;
   T result[kLanes];
   u32 out = 0;
   for (unsigned i = 0; i < kLanes; ++i) {
     const auto carry_in = static_cast<u128>((before >> i) & 1u);
     u128 sum = 0;
     if constexpr (kOp == IntegerOp::sub_cc) {
-      sum = static_cast<u128>(a[i]) - static_cast<u128>(b[i]) - carry_in;
+      sum = static_cast<u128>(a[i]) + static_cast<u128>(static_cast<T>(~b[i])) + carry_in;
     } else if constexpr (kOp == IntegerOp::mad_lo_cc) {
       sum = static_cast<u128>(wrap_mul(a[i], b[i])) + c[i] + carry_in;
     } else if constexpr (kOp == IntegerOp::mad_hi_cc) {

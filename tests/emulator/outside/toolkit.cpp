@@ -90,7 +90,7 @@ Compiled by_nvrtc(const std::string& file, const std::string& arch, const std::v
     result.log = "nvrtcCreateProgram failed";
     return result;
   }
-  std::vector<std::string> all{"-arch=" + arch, "-std=c++17", "-default-device"};
+  std::vector<std::string> all{"-arch=" + arch, "-std=c++17", "-default-device", "--device-int128"};
   for (const std::string& include : toolkit().includes) all.push_back("--include-path=" + include);
   all.insert(all.end(), options.begin(), options.end());
   std::vector<const char*> words;
