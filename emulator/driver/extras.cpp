@@ -12,7 +12,15 @@
 namespace emulator {
 namespace {
 
-std::size_t copy_out(const std::string& text, char* buffer, std::size_t size) {
+/// Nothing is thrown through C: without memory for the text there is none.
+template <class Text>
+std::size_t copy_out(Text make, char* buffer, std::size_t size) noexcept {
+  std::string text;
+  try {
+    text = make();
+  } catch (...) {
+    text.clear();
+  }
   if (buffer != nullptr && size > 0) {
     const std::size_t length = std::min(text.size(), size - 1);
     std::memcpy(buffer, text.data(), length);
@@ -46,7 +54,7 @@ OSDN_EMULATOR_EXTRA const char* osdn_emulator_version() {
 }
 
 OSDN_EMULATOR_EXTRA size_t osdn_emulator_last_fault(char* buffer, size_t size) {
-  return copy_out(last_fault(), buffer, size);
+  return copy_out([] { return last_fault(); }, buffer, size);
 }
 
 OSDN_EMULATOR_EXTRA int osdn_emulator_statistics(const char* kernel, osdn_emulator_counts* counts) {
@@ -61,8 +69,11 @@ OSDN_EMULATOR_EXTRA int osdn_emulator_statistics(const char* kernel, osdn_emulat
 }
 
 OSDN_EMULATOR_EXTRA size_t osdn_emulator_statistics_json(char* buffer, size_t size) {
-  const Driver* state = driver_if_initialized();
-  return copy_out(state != nullptr ? state->statistics.json() : LaunchStatistics().json(), buffer, size);
+  const auto text = [] {
+    const Driver* state = driver_if_initialized();
+    return state != nullptr ? state->statistics.json() : LaunchStatistics().json();
+  };
+  return copy_out(text, buffer, size);
 }
 
 OSDN_EMULATOR_EXTRA void osdn_emulator_reset_statistics() {
@@ -76,15 +87,17 @@ OSDN_EMULATOR_EXTRA void osdn_emulator_set_measure(int on, unsigned trace_blocks
 }
 
 OSDN_EMULATOR_EXTRA void osdn_emulator_set_registers(const char* kernel, int registers) {
-  if (kernel != nullptr) measuring().set_registers(kernel, registers);
+  entry([&] {
+    if (kernel != nullptr) measuring().set_registers(kernel, registers);
+  });
 }
 
 OSDN_EMULATOR_EXTRA size_t osdn_emulator_profile_json(const char* kernel, int lines, char* buffer, size_t size) {
-  return copy_out(measuring().profile_json(kernel != nullptr ? kernel : "", lines != 0), buffer, size);
+  return copy_out([&] { return measuring().profile_json(kernel != nullptr ? kernel : "", lines != 0); }, buffer, size);
 }
 
 OSDN_EMULATOR_EXTRA size_t osdn_emulator_trace_json(char* buffer, size_t size) {
-  return copy_out(measuring().trace_json(), buffer, size);
+  return copy_out([] { return measuring().trace_json(); }, buffer, size);
 }
 
 OSDN_EMULATOR_EXTRA void osdn_emulator_set_seed(uint64_t seed) {

@@ -127,6 +127,8 @@ void Scheduler::run(const OperationPtr& operation) {
       result = operation->work();
     } catch (const std::exception& error) {
       report_fault(std::string("the emulator failed: ") + error.what(), true);
+    } catch (...) {
+      report_fault("the emulator failed", true);
     }
     if (result != abi::CUDA_SUCCESS) context.poison(result);
   }
