@@ -112,6 +112,20 @@ class Visit {
   u64 offset_ = 0;
 };
 
+/// Only init races with what others do to the object. inval does not: libcu++'s pipelines end theirs when one lane of
+/// each warp has said that the warp is done, which orders no other lane's last look.
+Access::Kind touch_of(MbarrierOp op) {
+  switch (op) {
+    case MbarrierOp::init:
+      return Access::Kind::store;
+    case MbarrierOp::wait_state:
+    case MbarrierOp::wait_parity:
+      return Access::Kind::load;
+    default:
+      return Access::Kind::atomic;
+  }
+}
+
 void initialise(Visit& visit, u64 count) {
   if (count == 0 || count > kMaxCount) visit.fail("an mbarrier expects 1 to 1048575 arrivals");
   visit.object = {count, count, 0, 0};
@@ -131,6 +145,7 @@ void mbarrier(Warp& warp, const Instruction& in, std::uint32_t mask) {
   const bool by_state = op == MbarrierOp::wait_state;
   for_lanes(mask, [&](unsigned lane) {
     Visit visit(warp, in, lane, address[lane]);
+    if (warp.strict != nullptr) warp.strict->races.object_touched(warp, in, lane, visit.offset(), touch_of(op));
     const bool operand = op != MbarrierOp::inval;
     const u64 value = !operand   ? 0
                       : by_state ? row<u64>(warp, in.operand[2])[lane]

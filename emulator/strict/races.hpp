@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "execute/access.hpp"
 #include "strict/clocks.hpp"
@@ -33,6 +34,9 @@ class Races {
   /// Barrier `id` lets everybody go on. One that is not `counted` waits for whoever has not exited.
   void completed(unsigned id, bool counted);
   // The same for an object in shared memory that counts arrivals in phases, at offset `object`.
+  /// The lane makes the object (a plain write), changes it (an atomic operation), or looks at its phase (a strong
+  /// read).
+  void object_touched(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t object, Access::Kind kind);
   void object_arrived(const Warp& warp, std::uint32_t lanes, std::uint64_t object);
   void object_completed(std::uint64_t object);
   void object_awaited(const Warp& warp, std::uint32_t lanes, std::uint64_t object);
@@ -81,8 +85,8 @@ class Races {
   SharedTrace trace_;
   std::array<Arrivals, 16> barriers_;
   std::unordered_map<std::uint64_t, Object> objects_;
-  std::unordered_map<std::uint64_t, Knowledge> released_;          ///< by strong writes to shared memory
-  std::unordered_map<unsigned, std::vector<std::uint64_t>> seen_;  ///< by strong reads of a thread, until it fences
+  std::unordered_map<std::uint64_t, Knowledge> released_;                 ///< by strong writes to shared memory
+  std::unordered_map<unsigned, std::unordered_set<std::uint64_t>> seen_;  ///< by strong reads, until the thread fences
   struct Suspicion {
     std::uint64_t at = 0;
     Fault fault;

@@ -181,8 +181,7 @@ void Races::order_shared(const Lane& lane, std::uint64_t at) {
       if (acquires) {
         clocks_.acquire(thread, found->second);
       } else {
-        auto& seen = seen_[thread];
-        if (seen.empty() || seen.back() != at) seen.push_back(at);  // spinning sees one place over and over
+        seen_[thread].insert(at);
       }
     }
   }
@@ -192,6 +191,14 @@ void Races::order_shared(const Lane& lane, std::uint64_t at) {
   } else if (clocks_.fenced(thread)) {
     clocks_.release_fenced(thread, released_[at]);
   }
+}
+
+void Races::object_touched(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t object, Access::Kind kind) {
+  constexpr unsigned kBytes = 8;
+  const auto code = static_cast<std::uint32_t>(&in - warp.code);
+  const bool strong = kind != Access::Kind::store;
+  const Lane touch{warp, in, block_.program().notes[code], code, lane, kind, strong, false, false, object, kBytes, {}};
+  shared_bytes(touch, object, kBytes, 1u << lane);
 }
 
 void Races::landed(Warp& warp, const PendingCopy& copy, unsigned lane) {

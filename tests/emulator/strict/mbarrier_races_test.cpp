@@ -37,7 +37,19 @@ TEST_P(ObjectRaces, ItsTwinPasses) {
   "\"r\"((unsigned)__cvta_generic_to_shared(o)), \"r\"(parity) : \"memory\"); }\n"
 
 INSTANTIATE_TEST_SUITE_P(Phases, ObjectRaces,
-                         ::testing::Values(Planted{"consumers_wait_for_the_producers_phase",
+                         ::testing::Values(Planted{"used_before_it_is_there",
+                                                   OBJECT KERNEL R"(__shared__ unsigned long long full;
+  if (t == 0) init(&full, 128);
+#ifndef BUG
+  __syncthreads();
+#endif
+  arrive(&full); wait(&full, 0); out[t] = in[t]; })",
+                                                   kRace,
+                                                   {},
+                                                   128,
+                                                   1,
+                                                   Fault::Kind::mbarrier},
+                                           Planted{"consumers_wait_for_the_producers_phase",
                                                    OBJECT KERNEL R"(__shared__ unsigned long long full;
   __shared__ unsigned s[64]; if (t == 0) init(&full, 64); __syncthreads();
   if (t < 64) { s[t] = in[t]; arrive(&full); }
