@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "execute/operations.hpp"
 #include "measure/meter.hpp"
@@ -84,6 +85,8 @@ void Block::reset(std::uint64_t index) {
   random_ = Random(launch_.seed * 0xD1342543DE82EF95u + index);
   wild_ = random_.below(4) == 0;
   executed_ = 0;
+  gives_way_ = false;
+  ways_given_ = 0;
   held_.reset();
   barriers_.fill({});
   arrivals_.clear();
@@ -128,7 +131,8 @@ bool Block::advance(std::uint64_t warp_instructions) {
   };
   const std::uint64_t end = executed_ + warp_instructions;
   while (!ready_.empty()) {
-    if (executed_ >= end) return false;
+    gave_way_ = std::exchange(gives_way_, false);
+    if (gave_way_ || executed_ >= end) return false;
     const std::size_t pick = ready_.size() == 1 ? 0 : random_.below(ready_.size());
     Warp& warp = *ready_[pick];
     take_turn(warp);
@@ -228,7 +232,7 @@ void Block::run_path(Warp& warp) {
   } else {
     lanes().run(warp);
   }
-  warp.budget = whole - (slice - warp.budget);
+  warp.budget = gives_way_ ? 0 : whole - (slice - warp.budget);
   Path& path = warp.paths[warp.current];
   path.ip = warp.ip;
   path.mask = warp.active;
@@ -237,6 +241,16 @@ void Block::run_path(Warp& warp) {
     join_paths(warp);
     if (warp.paths.size() < before) warp.diverged_slices = 0;
   }
+}
+
+void Block::give_way(Warp& warp) {
+  // What a lock or a flag fails to order shows only when another block takes it up before this one's next fence. Not
+  // for ever: blocks that do little else than write so would do little else than take turns.
+  constexpr unsigned kWays = 16;
+  if (gives_way_ || ways_given_ >= kWays || random_.below(2) == 0) return;
+  ++ways_given_;
+  gives_way_ = true;
+  warp.stop = warp.ip;
 }
 
 bool Block::complete(unsigned id) const {

@@ -76,6 +76,10 @@ class Block {
   /// The lane has waited in vain. Raises when every thread of the block does nothing else.
   void poll_failed(const Warp& warp, const Instruction& in, unsigned lane);
   void made_progress() { polls_.assign(polls_.size(), 0); }
+  /// A chance for other blocks to run right behind a write that they may be waiting for.
+  void give_way(Warp& warp);
+  /// Whether the latest advance() ended for that.
+  [[nodiscard]] bool gave_way() const { return gave_way_; }
   [[nodiscard]] std::uint64_t index() const { return index_; }
   [[nodiscard]] unsigned warps() const { return static_cast<unsigned>(warps_.size()); }
   [[nodiscard]] Warp& warp(unsigned index) { return warps_[index]; }
@@ -115,6 +119,8 @@ class Block {
   std::optional<PatientFault> held_;
   std::uint64_t held_until_ = 0;  ///< instructions of the block
   bool wild_ = false;             ///< this block's diverged paths run in random order
+  bool gives_way_ = false, gave_way_ = false;
+  unsigned ways_given_ = 0;
   std::array<Barrier, 16> barriers_{};
   struct Arrival {
     Warp* warp = nullptr;

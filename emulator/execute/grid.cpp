@@ -50,7 +50,7 @@ class Worker {
           barren_ = 0;
         } else {
           waiting_.push_back(*current);
-          ++barren_;
+          if (!current->block->gave_way()) ++barren_;
         }
       } catch (FaultRaised& raised) {
         const std::scoped_lock lock(progress_.mutex);

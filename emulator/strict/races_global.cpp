@@ -112,6 +112,7 @@ void Races::order_global(const Lane& lane) {
   const bool releases = lane.note.order == Order::release || lane.note.order == Order::acq_rel;
   if (lane.reads()) looked_at_.push_back(lane.address);
   if (!lane.writes()) return;
+  block_.give_way(lane.warp);
   if (releases) {
     launch_.release(lane.address, known_, index_, epoch_++);
   } else if (fenced_ != 0) {

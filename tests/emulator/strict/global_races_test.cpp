@@ -69,6 +69,29 @@ INSTANTIATE_TEST_SUITE_P(Blocks, GlobalRaces,
                                                    {},
                                                    64,
                                                    8},
+                                           Planted{"a_lock_let_go_before_the_fence",
+                                                   KERNEL R"(
+  if (t == 0) {
+    for (unsigned i = 0; i < 4; ++i) {
+      while (atomicCAS(out, 0u, 1u) != 0) {}
+      __threadfence();
+      out[1] += 1;
+#ifndef BUG
+      __threadfence();
+#endif
+      atomicExch(out, 0u);
+    }
+    // Ordered well, and with it all that came before: a block that runs alone up to here hides the mistake.
+    while (atomicCAS(out, 0u, 1u) != 0) {}
+    __threadfence();
+    out[8 + b] = out[1];
+    __threadfence();
+    atomicExch(out, 0u);
+  } })",
+                                                   kRace,
+                                                   {"by block ("},
+                                                   64,
+                                                   8},
                                            Planted{"set_to_zero_beside_atomics",
                                                    KERNEL R"(
 #ifdef BUG
