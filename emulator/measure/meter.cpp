@@ -113,6 +113,21 @@ void Meter::touch() {
   }
 }
 
+/// Loads that make one wider load: the first stands for all of them, if every lane's address is aligned.
+void Meter::combine() {
+  const Combination& part = plan_.combinations[event_.instruction];
+  if (part.width == 1) return;
+  Access& access = accesses_[0];
+  const std::uint64_t bytes = 4ull * part.width;
+  for (std::uint32_t left = access.mask; left != 0; left &= left - 1) {
+    const auto lane = static_cast<unsigned>(__builtin_ctz(left));
+    if ((access.address[lane] - 4ull * part.index) % bytes != 0) return;
+  }
+  event_.combined = part.index != 0;
+  access.bytes = static_cast<std::uint8_t>(bytes);
+  event_.passes = static_cast<std::uint16_t>(event_.combined ? 0 : bank_passes(access).passes);
+}
+
 void Meter::before(Warp& warp, const Instruction& in, std::uint32_t asked, std::uint32_t mask) {
   divergent_ = asked != (warp.present & ~warp.exited);
   paths_ = warp.paths.size();
@@ -132,6 +147,7 @@ void Meter::after(Warp& warp, const Instruction& in, std::uint32_t done) {
     }
     event_.atomic = accesses_[0].kind == Access::Kind::atomic;
     touch();
+    combine();
   }
   event_.all_copies = in.handler == control::copy_wait_all;
   record(warp, event_);

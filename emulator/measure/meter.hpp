@@ -67,6 +67,7 @@ class Meter {
  private:
   void record(const Warp& warp, const Event& event);
   void touch();
+  void combine();
 
   const Program& program_;
   const ModelPlan& plan_;

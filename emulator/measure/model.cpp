@@ -77,15 +77,6 @@ std::uint64_t makespan(const std::vector<BlockWork>& work, const std::vector<Blo
   return end;
 }
 
-/// Bytes between the second-level cache and memory: each sector once, cold; what does not fit is fetched again.
-std::uint64_t memory_bytes(const Touched& touched, std::uint64_t sectors, const Profile& profile) {
-  const std::uint64_t once = 32 * (touched.read_sectors() + touched.written_sectors());
-  const std::uint64_t asked = 32 * sectors;
-  if (once <= profile.l2_bytes || asked <= once) return once;
-  const double missed = 1 - static_cast<double>(profile.l2_bytes) / static_cast<double>(once);
-  return once + static_cast<std::uint64_t>(static_cast<double>(asked - once) * missed);
-}
-
 void find_uses(Modelled& out, const ModelPlan& plan, const std::vector<BlockSample>& samples) {
   double time = 0, issued = 0, matrix = 0, shared = 0;
   for (const BlockSample& sample : samples) {
@@ -120,6 +111,7 @@ ModelPlan plan_model(const Program& program, const Launch& launch, const Profile
   ModelPlan plan;
   plan.timing = timing_of(profile);
   plan.order = order_statically(program, plan.timing);
+  plan.combinations = find_combinations(program, plan.order.stretch);
   plan.blocks = std::uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
   plan.registers_estimated = launch.registers <= 0;
   plan.registers = plan.registers_estimated ? estimate_registers(program, profile, max_threads)
@@ -146,7 +138,8 @@ Modelled model(const ModelPlan& plan, const Profile& profile, const std::vector<
     ticks = static_cast<double>(ticks_of(work[work.size() / 2], samples)) * static_cast<double>(waves);
   }
   out.multiprocessor_seconds = ticks / kTicks / clock;
-  out.memory_bytes = memory_bytes(touched, sectors, profile);
+  // Each sector once: blocks that run at a time mostly ask for the same ones, so what they ask again is still there.
+  out.memory_bytes = 32 * (touched.read_sectors() + touched.written_sectors());
   out.memory_seconds =
       static_cast<double>(out.memory_bytes) / (profile.memory_bytes_per_second * plan.timing.memory_efficiency);
   out.l2_seconds = 32.0 * static_cast<double>(sectors) / (clock * plan.timing.l2_bytes_per_cycle);

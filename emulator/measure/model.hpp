@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "execute/machine.hpp"
+#include "measure/combine.hpp"
 #include "measure/reorder.hpp"
 #include "measure/simulate.hpp"
 #include "measure/touched.hpp"
@@ -17,6 +18,7 @@ namespace emulator {
 struct ModelPlan {
   Timing timing;
   StaticOrder order;
+  std::vector<Combination> combinations;  ///< by instruction
   std::uint64_t blocks = 1;
   unsigned registers = 0;
   bool registers_estimated = true;

@@ -16,6 +16,7 @@ struct Event {
   std::uint16_t sectors = 0;  ///< of global memory
   bool cold = false;          ///< one of them is touched by this block for the first time
   bool skipped = false;       ///< no lane's guard let it pass
+  bool combined = false;      ///< part of a wider load, which another event stands for
   bool waits = false;         ///< at its barrier
   bool atomic = false;        ///< answered by the second-level cache
   bool all_copies = false;    ///< waits for copies that are not committed as well

@@ -94,7 +94,7 @@ class Simulation {
       time = player.ready[value];
       memory = player.from_memory[value];
     }
-    if (event.skipped || cost.unit == Unit::folded) return time;
+    if (event.skipped || event.combined || cost.unit == Unit::folded) return time;
     const Scheduler& scheduler = schedulers_[player.scheduler];
     time = std::max(time, scheduler.issue);
     time = std::max(time, scheduler.pipe[static_cast<unsigned>(cost.unit)]);
@@ -113,6 +113,10 @@ class Simulation {
     const Ticks can = earliest(player, event, cost, memory);
     if (can > time) return queue_.emplace(can, index);
     if (cost.unit == Unit::folded && !event.skipped) return fold(player, index, event, time);
+    if (event.combined) {
+      write(player, program_.uses[event.instruction], time + timing_.shared_latency * kTicks, true);
+      return advance(player, index);
+    }
     Ticks issue = time;
     if (cost.unit == Unit::copy_wait && !event.skipped) issue = std::max(issue, copies_landed(player, event));
     if (memory && issue >= player.clock + kVisibleWaitTicks)

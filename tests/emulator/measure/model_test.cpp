@@ -144,6 +144,22 @@ TEST_F(Model, LoadsThatAnAssemblerWouldHoistWaitTogether) {
   EXPECT_GT(loads("st.global.u32 [at+8192], n;\n"), 16 * 466) << "nor across a store that may be to the same place";
 }
 
+TEST_F(Model, NeighbouringLoadsFromSharedMemoryAreOneWideLoad) {
+  const auto loads = [&](int stride, int shift) {
+    block_ = {256, 1, 1};
+    body(numbered("mov.u64 at, room;\nmov.u32 i, %tid.x;\nand.b32 i, i, 31;\nmul.wide.u32 w, i, ", stride) +
+         numbered(";\nadd.u64 at, at, w;\nst.shared.u32 [at], i;\nadd.u64 at, at, ", shift) + ";\n" +
+         repeat(128, [&](int i) {
+           return numbered("ld.shared.u32 r", i % 60).append(numbered(", [at+", 4 * i)).append("];\n");
+         }));
+    return cycles();
+  };
+  // 16 bytes of each of 8 lanes at a time: 32 loads of 4 passes, for each of 8 warps; alone, 128 loads of 4 passes.
+  EXPECT_NEAR(loads(16, 0), 8 * 32 * 4, 150);
+  EXPECT_NEAR(loads(16, 4), 8 * 128 * 4, 300) << "not aligned";
+  EXPECT_EQ(total().shared_requests, 8u * 129) << "counted as the PTX says";
+}
+
 TEST_F(Model, WavesAndResidencyFollowTheLimits) {
   const auto grid = [&](unsigned blocks) {
     grid_ = {blocks, 1, 1};
