@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "ptx/behind.hpp"
-#include "ptx/cost.hpp"
 
 namespace emulator::ptx {
 
@@ -207,7 +206,6 @@ void FunctionDecoder::statement(const Statement& statement) {
   if (statement.kind != Statement::Kind::instruction) return;
   begin_draft(statement);
   build_instruction(*this, statement);
-  drafts_.back().note.cost = cost_of(statement);
 }
 
 void FunctionDecoder::run() {

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "ptx/builders.hpp"
+#include "ptx/cost.hpp"
 
 namespace emulator::ptx {
 namespace {
@@ -307,6 +308,7 @@ const std::vector<Row>& instruction_table() {
 }
 
 void build_instruction(FunctionDecoder& decoder, const Statement& statement) {
+  decoder.draft().note.cost = cost_of(statement);
   const auto found = by_opcode().find(statement.opcode);
   if (found == by_opcode().end()) {
     fail_unsupported(statement.line, "the instruction " + full_name(statement) + " is not supported");
