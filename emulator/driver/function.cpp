@@ -20,21 +20,6 @@ int reserved_shared(const Device& device) {
   return device.architecture.profile.major >= 8 ? kReservedSharedPerBlock : 0;
 }
 
-/// Blocks per multiprocessor by threads, block slots and shared memory. Registers are not known from PTX and do not
-/// count: a real device may hold fewer blocks.
-int resident_blocks(const Function& function, const Device& device, int threads, std::size_t dynamic_shared) {
-  if (threads > function.kernel->max_threads()) return 0;
-  const Architecture& kind = device.architecture;
-  int blocks = std::min(kind.blocks_per_multiprocessor, kind.threads_per_multiprocessor / round_up_to_warps(threads));
-  const std::size_t shared = function.kernel->static_shared() + dynamic_shared;
-  if (shared > kind.profile.shared_per_block_optin) return 0;
-  const std::size_t charged = shared + static_cast<std::size_t>(reserved_shared(device));
-  if (charged > 0)
-    blocks = static_cast<int>(
-        std::min<std::size_t>(static_cast<std::size_t>(blocks), kind.profile.shared_per_multiprocessor / charged));
-  return blocks;
-}
-
 CUresult max_active_blocks(int* blocks, CUfunction handle, int threads, size_t dynamic_shared, unsigned flags) {
   require(blocks != nullptr && threads > 0 && flags <= 1);
   const auto function = function_of(handle);
@@ -62,6 +47,19 @@ CUresult potential_block_size(int* grid, int* block, CUfunction handle, CUoccupa
 }
 
 }  // namespace
+
+int resident_blocks(const Function& function, const Device& device, int threads, std::size_t dynamic_shared) {
+  if (threads > function.kernel->max_threads()) return 0;
+  const Architecture& kind = device.architecture;
+  int blocks = std::min(kind.blocks_per_multiprocessor, kind.threads_per_multiprocessor / round_up_to_warps(threads));
+  const std::size_t shared = function.kernel->static_shared() + dynamic_shared;
+  if (shared > kind.profile.shared_per_block_optin) return 0;
+  const std::size_t charged = shared + static_cast<std::size_t>(reserved_shared(device));
+  if (charged > 0)
+    blocks = static_cast<int>(
+        std::min<std::size_t>(static_cast<std::size_t>(blocks), kind.profile.shared_per_multiprocessor / charged));
+  return blocks;
+}
 
 std::shared_ptr<Function> function_of(CUfunction handle) {
   Driver& state = driver();

@@ -44,6 +44,7 @@ CUresult run(const KernelCall& call, Context& context) {
   launch.grid = call.grid;
   launch.block = call.block;
   launch.dynamic_shared = call.dynamic_shared;
+  launch.cooperative = call.cooperative;
   launch.parameters = call.parameters.data();
   launch.seed = mix(state.seed + mix(state.launches++));
   // Of the seed alone: a device's functions do not change from launch to launch.
@@ -86,10 +87,26 @@ std::string why_not_queued(CUresult code, CUstream stream) {
   }
 }
 
+/// All blocks of a cooperative launch must find a place at the same time.
+void check_residents(const KernelCall& call, const Device& device) {
+  const auto threads = static_cast<int>(call.block[0] * call.block[1] * call.block[2]);
+  const std::uint64_t blocks = std::uint64_t{call.grid[0]} * call.grid[1] * call.grid[2];
+  const auto places =
+      static_cast<std::uint64_t>(resident_blocks(*call.function, device, threads, call.dynamic_shared)) *
+      static_cast<unsigned>(device.architecture.profile.multiprocessors);
+  if (blocks <= places) return;
+  refuse_launch(
+      call.function->kernel->name(), CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
+      fmt::format("a cooperative launch of {} blocks, of which the device holds {} at a time", blocks, places));
+}
+
 CUresult launch_on(CUstream stream, CUfunction function, std::array<unsigned, 3> grid, std::array<unsigned, 3> block,
-                   unsigned shared, void** parameters, void** extra) {
+                   unsigned shared, void** parameters, void** extra, bool cooperative = false) {
   const ContextPtr context = current_context();
-  Task task = kernel_task(make_call(context, function, grid, block, shared, parameters, extra));
+  const auto call = make_call(context, function, grid, block, shared, parameters, extra);
+  if (cooperative) check_residents(*call, context->device);
+  call->cooperative = cooperative;
+  Task task = kernel_task(call);
   const std::string kernel = task.kernel->function->kernel->name();
   const std::lock_guard lock(driver().mutex);
   bool foreign = false;
@@ -118,8 +135,7 @@ void check_attribute(const CUlaunchAttribute& attribute) {
     case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
     case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
       return;
-    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-      require(value.cooperative == 0, CUDA_ERROR_NOT_SUPPORTED);
+    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:  // launch_on() sees to it
       return;
     case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
     case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
@@ -170,21 +186,24 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
 CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** parameters, void** extra) {
   return entry([&] {
     require(config != nullptr && (config->numAttrs == 0 || config->attrs != nullptr));
-    for (unsigned i = 0; i < config->numAttrs; ++i) check_attribute(config->attrs[i]);
+    bool cooperative = false;
+    for (unsigned i = 0; i < config->numAttrs; ++i) {
+      check_attribute(config->attrs[i]);
+      const CUlaunchAttribute& attribute = config->attrs[i];
+      if (attribute.id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE) cooperative = attribute.value.cooperative != 0;
+    }
     return launch_on(config->hStream, function, {config->gridDimX, config->gridDimY, config->gridDimZ},
                      {config->blockDimX, config->blockDimY, config->blockDimZ}, config->sharedMemBytes, parameters,
-                     extra);
+                     extra, cooperative);
   });
 }
 
-// Blocks of one launch do not run at the same time, so a barrier over the grid would never be reached.
-CUresult cuLaunchCooperativeKernel(CUfunction /*function*/, unsigned /*grid_x*/, unsigned /*grid_y*/,
-                                   unsigned /*grid_z*/, unsigned /*block_x*/, unsigned /*block_y*/,
-                                   unsigned /*block_z*/, unsigned /*shared*/, CUstream /*stream*/,
-                                   void** /*parameters*/) {
+CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                                   unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
+                                   CUstream stream, void** parameters) {
   return entry([&] {
-    current_context();
-    fail(CUDA_ERROR_NOT_SUPPORTED);
+    return launch_on(stream, function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, parameters,
+                     nullptr, true);
   });
 }
 

@@ -16,6 +16,7 @@ struct KernelCall {
   std::array<unsigned, 3> grid{1, 1, 1};
   std::array<unsigned, 3> block{1, 1, 1};
   unsigned dynamic_shared = 0;
+  bool cooperative = false;           ///< its blocks may wait for each other
   std::vector<std::byte> parameters;  ///< packed
 
   // What cuGraphKernelNodeGetParams points at: each parameter inside the packed buffer.

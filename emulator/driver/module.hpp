@@ -66,6 +66,10 @@ std::shared_ptr<Function> function_in(ModuleObject& module, const std::string& n
 /// The function behind a CUfunction or, as drivers since 12.0 allow, behind a CUkernel in the current context.
 std::shared_ptr<Function> function_of(CUfunction handle);
 
+/// Blocks per multiprocessor by threads, block slots and shared memory. Registers are not known from PTX and do not
+/// count: a real device may hold fewer blocks.
+int resident_blocks(const Function& function, const Device& device, int threads, std::size_t dynamic_shared);
+
 /// How many bytes of dynamic shared memory a function may be allowed on a device. Throws for more.
 void allow_dynamic_shared(Function& function, const Device& device, int bytes);
 

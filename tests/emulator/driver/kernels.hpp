@@ -45,6 +45,24 @@ $done:
   ret;
 }
 
+.visible .entry meet(.param .u64 to)
+{
+  .reg .pred %p<2>;
+  .reg .b32 %r<6>;
+  .reg .b64 %rd<3>;
+  ld.param.u64 %rd1, [to];
+  cvta.to.global.u64 %rd2, %rd1;
+  mov.u32 %r1, %nctaid.x;
+  mov.u32 %r2, %ntid.x;
+  mul.lo.u32 %r3, %r1, %r2;
+  red.global.add.u32 [%rd2], 1;
+$again:
+  ld.volatile.global.u32 %r4, [%rd2];
+  setp.lt.u32 %p1, %r4, %r3;
+  @%p1 bra $again;
+  ret;
+}
+
 .visible .entry stop()
 {
   trap;

@@ -130,8 +130,28 @@ TEST_F(LaunchTest, HarmlessAttributesAreAcceptedAndOthersSaidToBeMissing) {
   EXPECT_RESULT(CUDA_ERROR_NOT_SUPPORTED, driver.cuLaunchKernelEx(&config, kernel, parameters, nullptr));
   attributes[0].id = static_cast<CUlaunchAttributeID>(77);
   EXPECT_RESULT(CUDA_ERROR_INVALID_VALUE, driver.cuLaunchKernelEx(&config, kernel, parameters, nullptr));
-  EXPECT_RESULT(CUDA_ERROR_NOT_SUPPORTED,
-                driver.cuLaunchCooperativeKernel(kernel, 1, 1, 1, 1, 1, 1, 0, nullptr, parameters));
+}
+
+TEST_F(LaunchTest, BlocksOfACooperativeLaunchWaitForEachOther) {
+  const CUfunction kernel = function(kKernels, "meet");
+  const CUdeviceptr memory = allocate(4);
+  EXPECT_OK(driver.cuMemsetD32_v2(memory, 0, 1));
+  CUdeviceptr at = memory;
+  void* parameters[] = {&at};
+  EXPECT_OK(driver.cuLaunchCooperativeKernel(kernel, 50, 1, 1, 32, 1, 1, 0, nullptr, parameters));
+  EXPECT_EQ(read<unsigned>(memory, 1).at(0), 50U * 32);
+  EXPECT_OK(driver.cuMemsetD32_v2(memory, 0, 1));
+  CUlaunchAttribute attribute = {};
+  attribute.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
+  attribute.value.cooperative = 1;
+  CUlaunchConfig config{40, 1, 1, 32, 1, 1, 0, nullptr, &attribute, 1};
+  EXPECT_OK(driver.cuLaunchKernelEx(&config, kernel, parameters, nullptr));
+  EXPECT_EQ(read<unsigned>(memory, 1).at(0), 40U * 32);
+  // An A100 holds 2,048 threads on each of 108 multiprocessors.
+  EXPECT_RESULT(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
+                driver.cuLaunchCooperativeKernel(kernel, 217, 1, 1, 1024, 1, 1, 0, nullptr, parameters));
+  config = {217, 1, 1, 1024, 1, 1, 0, nullptr, &attribute, 1};
+  EXPECT_RESULT(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE, driver.cuLaunchKernelEx(&config, kernel, parameters, nullptr));
 }
 
 TEST_F(LaunchTest, HandlesOfAnotherContextAreRefused) {

@@ -37,7 +37,7 @@ TEST_F(ModuleTest, FunctionsAndGlobalsAreFoundByName) {
   EXPECT_STREQ(name, "scale");
   unsigned count = 0;
   EXPECT_OK(driver.cuModuleGetFunctionCount(&count, module));
-  EXPECT_EQ(count, 7U);
+  EXPECT_EQ(count, 8U);
   CUdeviceptr global = 0;
   std::size_t bytes = 0;
   EXPECT_OK(driver.cuModuleGetGlobal_v2(&global, &bytes, module, "counter"));
@@ -190,7 +190,7 @@ TEST_F(ModuleTest, LibrariesServeEveryContext) {
   EXPECT_RESULT(CUDA_ERROR_NOT_FOUND, driver.cuLibraryGetKernel(&kernel, library, "absent"));
   unsigned count = 0;
   EXPECT_OK(driver.cuLibraryGetKernelCount(&count, library));
-  EXPECT_EQ(count, 7U);
+  EXPECT_EQ(count, 8U);
   CUcontext second = nullptr;
   ASSERT_OK(driver.cuCtxCreate_v2(&second, 0, 1));
   for (const CUcontext each : {context, second}) {
