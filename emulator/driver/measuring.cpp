@@ -1,8 +1,13 @@
 #include "driver/measuring.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "driver/json_text.hpp"
 
@@ -56,13 +61,31 @@ std::string instructions_json(const Measurement& work) {
   return text;
 }
 
+bool write_to(const std::string& file, const std::string& text) {
+  std::FILE* out = std::fopen(file.c_str(), "w");
+  if (out == nullptr) return false;
+  const bool written = std::fwrite(text.data(), 1, text.size(), out) == text.size();
+  return std::fclose(out) == 0 && written;
+}
+
+/// Whole or not at all: several processes may end at the same time with the same environment, and disks are full.
 void write_file(const std::string& file, const std::string& text) {
   if (file.empty()) return;
-  std::FILE* out = std::fopen(file.c_str(), "w");
-  const bool written = out != nullptr && std::fwrite(text.data(), 1, text.size(), out) == text.size();
-  if (out == nullptr || std::fclose(out) != 0 || !written) {
-    std::fprintf(stderr, "osdn emulator: %s cannot be written\n", file.c_str());
+  std::error_code error;
+  const std::filesystem::file_status there = std::filesystem::symlink_status(file, error);
+  bool written = false;
+  errno = 0;
+  if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there)) {
+    written = write_to(file, text);  // a device, a pipe, a link
+  } else {
+    const std::string beside = fmt::format("{}.{}.part", file, ::getpid());
+    written = write_to(beside, text) && std::rename(beside.c_str(), file.c_str()) == 0;
+    const int reason = errno;
+    if (!written) std::remove(beside.c_str());
+    errno = reason;
+    if (!written && reason == EACCES) written = write_to(file, text);  // the file may be ours where the folder is not
   }
+  if (!written) std::fprintf(stderr, "osdn emulator: %s cannot be written: %s\n", file.c_str(), std::strerror(errno));
 }
 
 }  // namespace

@@ -119,6 +119,12 @@ TEST(ProcessTest, WhatWasMeasuredIsWrittenAtTheEnd) {
   EXPECT_NE(run("cat '" + trace + "'").output.find("work, launch 1, block 0"), std::string::npos);
   const Outcome nowhere = probe("OSDN_EMULATOR_PROFILE=/nonexistent/profile", "work");
   EXPECT_NE(nowhere.output.find("/nonexistent/profile cannot be written"), std::string::npos) << nowhere.output;
+  // Replaced as a whole, never emptied first: a second name of the old file still holds it.
+  ASSERT_EQ(run("echo old > '" + profile + "' && ln -f '" + profile + "' '" + folder + "/second'").status, 0);
+  EXPECT_EQ(probe("OSDN_EMULATOR_PROFILE='" + profile + "'", "work").output, "0 0\n");
+  EXPECT_EQ(run("cat '" + folder + "/second'").output, "old\n");
+  EXPECT_NE(run("cat '" + profile + "'").output.find("barrier_waits"), std::string::npos);
+  EXPECT_EQ(run("ls '" + folder + "'").output, "profile.json\nsecond\ntrace.json\n");
   EXPECT_EQ(run("rm -r '" + folder + "'").status, 0);
 }
 
