@@ -1,7 +1,10 @@
 // osdn run: a case in, its outputs out.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
+#include <system_error>
+#include <utility>
 
 #include "cli/emulator.hpp"
 #include "cli/execute.hpp"
@@ -25,12 +28,28 @@ struct Options {
   bool json = false;
 };
 
+/// The trace is written last and would replace the answers, or the case.
+expected<void> check_apart(const Options& options) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::path trace = fs::weakly_canonical(options.profile.trace, ignored);
+  for (const auto& [option, file] : {std::pair{"--input", options.input}, std::pair{"--output", options.output}}) {
+    if (fs::weakly_canonical(file, ignored) != trace) continue;
+    return Error{
+        ErrorCode::invalid_argument,
+        fmt::format("--trace: {} is the file of {}; allowed: a file of its own", options.profile.trace, option),
+        {}};
+  }
+  return {};
+}
+
 expected<int> run(const Options& options) {
   auto problem = load_subject_case(options.input, options.subject);
   if (!problem) return problem.error();
   if (auto ok = reference::check_writable(options.output); !ok) return ok.error();
   if (!options.profile.trace.empty()) {
     if (auto ok = reference::check_writable(options.profile.trace); !ok) return ok.error();
+    if (auto ok = check_apart(options); !ok) return ok.error();
   }
   auto target = open_target(options.target);
   if (!target) return target.error();

@@ -1,4 +1,5 @@
 // osdn run --profile and --trace: counters, the hottest template lines, warps over modelled time.
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <utility>
@@ -100,6 +101,16 @@ TEST_F(Program, WhatOnlyTheEmulatorKnowsIsNotAskedOfOthers) {
   const Ran nowhere =
       osdn({"run", "--trace", "/nonexistent/folder/trace", "--input", golden("deltanet"), "--output", path("out")});
   EXPECT_EQ(nowhere.exit_code, 3) << nowhere.err;
+}
+
+TEST_F(Program, ATraceDoesNotReplaceTheAnswers) {
+  const Ran ran = osdn({"run", "--trace", path("./out"), "--input", golden("deltanet"), "--output", path("out")});
+  EXPECT_EQ(ran.exit_code, 2);
+  EXPECT_NE(ran.err.find("is the file of --output"), std::string::npos) << ran.err;
+  std::filesystem::copy_file(golden("deltanet"), path("in"));  // what a failure would replace
+  const Ran over = osdn({"run", "--trace", path("in"), "--input", path("in"), "--output", path("out")});
+  EXPECT_EQ(over.exit_code, 2);
+  EXPECT_NE(over.err.find("is the file of --input"), std::string::npos) << over.err;
 }
 
 }  // namespace
