@@ -22,7 +22,7 @@ std::optional<SpecialRegister> special_named(std::string_view name, std::string_
     if (name == "%cluster_nctaid") return S::one;
     return std::nullopt;
   }
-  static constexpr std::array<std::pair<std::string_view, S>, 28> names{{
+  static constexpr std::array<std::pair<std::string_view, S>, 30> names{{
       {"%laneid", S::laneid},
       {"%warpid", S::warpid},
       {"%nwarpid", S::nwarpid},
@@ -42,6 +42,8 @@ std::optional<SpecialRegister> special_named(std::string_view name, std::string_
       {"%globaltimer_hi", S::globaltimer_hi},
       {"%dynamic_smem_size", S::dynamic_smem_size},
       {"%total_smem_size", S::total_smem_size},
+      {"%aggr_smem_size", S::total_smem_size},
+      {"%current_graph_exec", S::zero},
       {"%cluster_ctarank", S::zero},
       {"%cluster_nctarank", S::one},
       {"%envreg1", S::envreg1},
@@ -169,6 +171,10 @@ ConvertSpec convert_spec(Build& b) {
 }
 
 }  // namespace
+
+bool names_special(std::string_view name, std::string_view suffix) {
+  return special_named(name, suffix).has_value();
+}
 
 void move(Build& b) {
   b.expect_operands(2);

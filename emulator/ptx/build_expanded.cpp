@@ -1,4 +1,4 @@
-// Instructions that are built as simpler ones: the video instructions, atomics on vectors.
+// Instructions that are built as simpler ones: packing conversions, video instructions, atomics on vectors and others.
 #include <fmt/format.h>
 
 #include "ptx/builders.hpp"
@@ -45,6 +45,41 @@ std::string saturated(bool is_signed, unsigned bits) {
 constexpr const char* kVideoRegisters = ".reg .b32 $w, $r; .reg .b64 $a, $b, $x, $s;\n";
 
 }  // namespace
+
+/// lop3 d|p, a, b, c, table, q: p tells whether the result is not zero, combined with q. d may be the sink.
+void lookup_combined(Build& b) {
+  b.expect_operands(6);
+  if (b.operand(0).kind != Operand::Kind::pair) b.syntax("a pair of destinations is expected");
+  std::string text = ".reg .b32 $x; .reg .pred $p;\nlop3.b32 $x, $1, $2, $3, $4;\n";
+  text += fmt::format("setp.ne.{}.b32 $0_1, $x, 0, $5;\n", b.word("combine"));
+  if (!b.is_sink(b.operand(0).elements[0])) text += "mov.b32 $0_0, $x;\n";
+  b.decoder.expand(b.statement, std::move(text));
+}
+
+/// cvt.pack.sat: two integers, each cut to what the type holds, the second below the first; above them the lower part
+/// of the last operand where there is one.
+void convert_pack(Build& b) {
+  const std::string_view to = b.word("to");
+  const bool keeps = to != "u16" && to != "s16", is_signed = to[0] == 's';
+  b.expect_operands(keeps ? 4 : 3);
+  const unsigned bits = to == "u16" || to == "s16" ? 16 : static_cast<unsigned>(to[1] - '0');
+  const int high = is_signed ? (1 << (bits - 1)) - 1 : (1 << bits) - 1, low = is_signed ? -high - 1 : 0;
+  std::string text = ".reg .b32 $a, $b, $r;\n";
+  for (const auto& [name, operand] : {std::pair{"$a", 1}, {"$b", 2}}) {
+    text += fmt::format("max.s32 {0}, ${1}, {2};\nmin.s32 {0}, {0}, {3};\n", name, operand, low, high);
+  }
+  text += keeps ? fmt::format("shl.b32 $r, $3, {};\n", 2 * bits) : std::string("mov.b32 $r, 0;\n");
+  text += fmt::format("bfi.b32 $r, $a, $r, {0}, {0};\nbfi.b32 $0, $b, $r, 0, {0};\n", bits);
+  b.decoder.expand(b.statement, std::move(text));
+}
+
+/// min.relu, max.relu: negative results become 0.
+void extreme_relu(Build& b) {
+  b.expect_operands(3);
+  const std::string_view type = b.word("type");
+  b.decoder.expand(b.statement,
+                   fmt::format(".reg .b32 $x;\n{0}.{1} $x, $1, $2;\nmax.{1} $0, $x, 0;\n", b.statement.opcode, type));
+}
 
 /// vadd, vsub, vabsdiff, vmin, vmax of one pair, with a second operation on the result and c.
 void video(Build& b) {

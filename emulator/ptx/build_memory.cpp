@@ -188,7 +188,7 @@ void prefetch(Build& b) {
 
 /// A policy is a hint: any value will do.
 void cache_policy(Build& b) {
-  b.expect_operands(1, 2);
+  b.expect_operands(1, 4);
   b.destination(0, b.operand(0), 8);
   b.constant(1, 0, 8);
   b.moves(1u << 1);

@@ -40,6 +40,8 @@ void move(Build&);
 void convert(Build&);
 void convert_pair(Build&);
 void convert_eight(Build&);
+/// Whether a name like %tid, with its suffix, is a special register.
+bool names_special(std::string_view name, std::string_view suffix);
 void convert_space(Build&);
 void is_space(Build&);
 
@@ -82,6 +84,9 @@ void wmma_store(Build&);
 void wmma_multiply(Build&);
 
 // build_expanded.cpp
+void lookup_combined(Build&);
+void convert_pack(Build&);
+void extreme_relu(Build&);
 void video(Build&);
 void video_parts(Build&);
 void vector_atomic(Build&);

@@ -205,7 +205,7 @@ void FunctionDecoder::statement(const Statement& statement) {
   first_draft_.push_back(static_cast<std::uint32_t>(drafts_.size()));
   if (statement.kind != Statement::Kind::instruction) return;
   begin_draft(statement);
-  build_instruction(*this, statement);
+  if (!expand_specials(statement)) build_instruction(*this, statement);
 }
 
 void FunctionDecoder::run() {

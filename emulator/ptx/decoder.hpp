@@ -129,6 +129,9 @@ class FunctionDecoder {
   void statement(const Statement& statement);
   void finish();
   void mark_barriers();
+  /// Special registers as operands of other instructions than mov: moved into registers first. False when there are
+  /// none.
+  bool expand_specials(const Statement& statement);
   void allocate_registers();
   void note_uses(std::uint32_t base);
   void note_footprints(std::uint32_t base);

@@ -1,7 +1,8 @@
 // Instructions that the manual defines by simpler ones: they are built as those.
+#include <algorithm>
 #include <charconv>
 
-#include "ptx/decoder.hpp"
+#include "ptx/builders.hpp"
 #include "ptx/parser.hpp"
 
 namespace emulator::ptx {
@@ -28,7 +29,8 @@ const Operand& operand_of(const Statement& statement, const Placeholder& which) 
   const Operand& operand = statement.operands[index];
   if (which.element < 0) return operand;
   const auto element = static_cast<std::size_t>(which.element);
-  if (operand.kind != Operand::Kind::vector && element == 0) return operand;
+  const bool has_elements = operand.kind == Operand::Kind::vector || operand.kind == Operand::Kind::pair;
+  if (!has_elements && element == 0) return operand;
   if (element >= operand.elements.size()) fail_syntax(statement.line, "a vector with too few elements");
   return operand.elements[element];
 }
@@ -54,6 +56,40 @@ Operand substitute(const Operand& text, const Statement& statement) {
 }
 
 }  // namespace
+
+bool FunctionDecoder::expand_specials(const Statement& statement) {
+  const auto special = [&](const Operand& operand) {
+    return operand.kind == Operand::Kind::name && operand.name.starts_with('%') &&
+           build::names_special(operand.name, operand.suffix) &&
+           find(operand.name, statement.scope).kind == Symbol::Kind::none;
+  };
+  if (statement.opcode == "mov" || std::none_of(statement.operands.begin(), statement.operands.end(), special)) {
+    return false;
+  }
+  std::string moves, last(statement.opcode);
+  for (const std::string_view modifier : statement.modifiers) last.append(1, '.').append(modifier);
+  for (std::size_t k = 0; k < statement.operands.size(); ++k) {
+    const Operand& operand = statement.operands[k];
+    const std::string number = std::to_string(k);
+    last += k == 0 ? " " : ", ";
+    if (special(operand)) {
+      const bool wide = operand.name == "%clock64" || operand.name == "%globaltimer";
+      moves.append(wide ? ".reg .b64 $s" : ".reg .b32 $s")
+          .append(number)
+          .append(wide ? "; mov.u64 $s" : "; mov.u32 $s");
+      moves.append(number).append(", ").append(operand.name);
+      if (!operand.suffix.empty()) moves.append(1, '.').append(operand.suffix);
+      moves += ";\n";
+      last.append("$s").append(number);
+    } else if (operand.kind == Operand::Kind::address) {
+      last.append("[$").append(number).append(1, ']');
+    } else {
+      last.append(1, '$').append(number);
+    }
+  }
+  expand(statement, moves.append(last).append(";\n"));
+  return true;
+}
 
 void FunctionDecoder::expand(const Statement& statement, std::string text) {
   context_.texts.push_back(std::move(text));
