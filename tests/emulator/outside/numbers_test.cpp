@@ -207,6 +207,87 @@ TEST_F(Numbers, EveryPatternOfSixteenBits) {
   }
 }
 
+double half_value(unsigned v) {
+  const int exponent = static_cast<int>(v >> 10 & 31), mantissa = static_cast<int>(v & 0x3FF);
+  const double magnitude = exponent == 31  ? (mantissa != 0 ? NAN : INFINITY)
+                           : exponent == 0 ? std::ldexp(mantissa, -24)
+                                           : std::ldexp(mantissa + 1024, exponent - 25);
+  return (v & 0x8000) != 0 ? -magnitude : magnitude;
+}
+double bf16_value(unsigned v) {
+  return static_cast<double>(std::bit_cast<float>(v << 16));
+}
+
+/// The value of a 16-bit format that lies next below x, by bisection over the positive ones, and its neighbour above.
+template <class F>
+double rounded_to(F value, double x, int direction) {
+  const double size = std::fabs(x);
+  unsigned low = 0, high = 0x7FFF;
+  while (high - low > 1) {
+    const unsigned middle = (low + high) / 2;
+    (value(middle) <= size ? low : high) = middle;
+  }
+  if (value(low) == size) return x;
+  const double below = value(low), above = value(low + 1);
+  const bool up = direction == 0 ? size - below > above - size || (size - below == above - size && (low & 1) != 0)
+                                 : (direction == 2) != (x < 0) && direction != 1;
+  return std::copysign(up ? above : below, x);
+}
+
+// Directions: 0 to nearest, 1 to zero, 2 up, 3 down.
+TEST_F(Numbers, ConversionsToSixteenBits) {
+  LOAD_OUTSIDE(compile("numbers.cu"));
+  auto in = reals<float>(256, -2, 2);
+  for (float& v : in) v = std::ldexp(v, static_cast<int>(random_() % 36) - 22);
+  const auto wide = reals<double>(256, -1000, 1000);
+  std::uint16_t* out = poisoned<std::uint16_t>(10 * 256);
+  int* whole = poisoned<int>(8 * 256);
+  go("half_conversions", Arguments().add(buffer(in)).add(buffer(wide)).add(out).add(whole), 4, 64);
+  for (std::size_t i = 0; i < 256; ++i) {
+    const auto x = static_cast<double>(in[i]);
+    for (std::size_t k = 0; k < 4; ++k) {
+      const int direction = static_cast<int>(k);
+      ASSERT_EQ(half_value(out[10 * i + k]), rounded_to(half_value, x, direction)) << k << ": " << x;
+      ASSERT_EQ(bf16_value(out[10 * i + 4 + k]), rounded_to(bf16_value, x, direction)) << k << ": " << x;
+    }
+    ASSERT_EQ(half_value(out[10 * i + 8]), rounded_to(half_value, wide[i], 0)) << wide[i];
+    ASSERT_EQ(bf16_value(out[10 * i + 9]), rounded_to(bf16_value, wide[i], 0)) << wide[i];
+    const double h = rounded_to(half_value, x, 0);
+    ASSERT_EQ(whole[8 * i], static_cast<int>(std::nearbyint(h))) << h;
+    ASSERT_EQ(whole[8 * i + 1], static_cast<int>(std::floor(h))) << h;
+    ASSERT_EQ(whole[8 * i + 4], static_cast<int>(std::ceil(h))) << h;
+  }
+}
+
+TEST_F(Numbers, ArithmeticInSixteenBits) {
+  LOAD_OUTSIDE(compile("numbers.cu"));
+  std::vector<std::uint16_t> in(3 * 256);
+  for (auto& v : in) v = static_cast<std::uint16_t>((random_() & 0x83FF) | (12 + random_() % 6) << 10);
+  float* out = poisoned<float>(24 * 256);
+  go("half_arithmetic", Arguments().add(buffer(in)).add(out), 4, 64);
+  for (std::size_t i = 0; i < 256; ++i) {
+    const double a = half_value(in[3 * i]), b = half_value(in[3 * i + 1]), c = half_value(in[3 * i + 2]);
+    const auto to_half = [](double v) { return static_cast<float>(rounded_to(half_value, v, 0)); };
+    const float expected[8] = {to_half(a + b),
+                               to_half(a - b),
+                               to_half(a * b),
+                               to_half(std::fma(a, b, c)),
+                               static_cast<float>(-a),
+                               static_cast<float>(std::fabs(b)),
+                               static_cast<float>(std::max(a, b)),
+                               static_cast<float>(std::min(b, c))};
+    for (std::size_t k = 0; k < 8; ++k)
+      ASSERT_EQ(out[24 * i + k], expected[k]) << k << ": " << a << " " << b << " " << c;
+    ASSERT_EQ(out[24 * i + 14], to_half(std::fma(a, b, a)));
+    ASSERT_EQ(out[24 * i + 15], to_half(std::fma(b, c, b)));
+    ASSERT_EQ(out[24 * i + 18], a == b ? 1.0f : 0.0f);
+    ASSERT_EQ(out[24 * i + 19], b < c ? 1.0f : 0.0f);
+    ASSERT_EQ(out[24 * i + 20], (a > b ? 1.0f : 0.0f) + (a == c ? 2.0f : 0.0f));
+    ASSERT_EQ(out[24 * i + 22], to_half(std::min(1.0, std::max(0.0, a + b))));
+    ASSERT_EQ(out[24 * i + 23], std::max(0.0f, to_half(std::fma(a, b, c))));
+  }
+}
+
 /// Eight-bit floats by their definition (PTX ISA 5.2.3): all 256 values, and the nearest, ties to even.
 double eight_value(unsigned v, bool e5m2) {
   const int bits = e5m2 ? 2 : 3, bias = e5m2 ? 15 : 7;
