@@ -39,7 +39,7 @@ struct Settings {
   bool perturb = false;                 ///< OSDN_EMULATOR_PERTURB
   int host_threads = 0;                 ///< OSDN_EMULATOR_THREADS; 0: one per core
   /// OSDN_EMULATOR_INSTRUCTION_LIMIT; 0: none. No kernel that a GPU is meant to finish in seconds needs more.
-  std::uint64_t instruction_limit = std::uint64_t{1} << 32;
+  std::uint64_t instruction_limit = std::uint64_t{1} << 30;
   bool strict = true;                   ///< OSDN_EMULATOR_STRICT
   std::string profile_file;             ///< OSDN_EMULATOR_PROFILE; empty: launches are not measured
   std::string trace_file;               ///< OSDN_EMULATOR_TRACE; empty: no trace
