@@ -63,7 +63,8 @@ void Races::raise_global(const Lane& lane, std::uint64_t at, const GlobalTouch& 
   Fault fault =
       fault_at(lane.warp, lane.in, lane.lane, Fault::Kind::race,
                fmt::format("{} of global memory at {:#x} races with {} by another block of the launch: blocks "
-                           "run in any order, and no atomic orders them",
+                           "run in any order unless one fences (or releases) before an atomic and the other behind "
+                           "its own (or acquires)",
                            mine, at, theirs));
   if (other.epoch != 0) {
     const auto& grid = block_.place().grid;
