@@ -117,8 +117,9 @@ CUresult cuLibraryUnload(CUlibrary handle) {
     const std::lock_guard lock(library->mutex);
     for (const auto& [name, kernel] : library->kernels) state.kernels.remove(kernel->handle);
     for (const auto& [context, module] : library->modules) {
-      state.functions.remove_if([&](const Function& function) { return function.module == module->handle; });
-      state.modules.remove(module->handle);
+      const CUmodule gone = module->handle;
+      state.functions.remove_if([gone](const Function& function) { return function.module == gone; });
+      state.modules.remove(gone);
     }
   });
 }

@@ -84,7 +84,7 @@ bool shuffle_source(const Look& look, unsigned lane, unsigned& from) {
   return valid;
 }
 
-constexpr unsigned kHasPredicate = 1, kSinksValue = 2;  // Instruction::flags
+constexpr unsigned kSinksValue = 2;  // Instruction::flags
 
 }  // namespace
 
