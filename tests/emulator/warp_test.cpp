@@ -139,6 +139,8 @@ TEST_F(Warps, VotesMatchesAndReductions) {
   out = warp("redux.sync.max.s32 d, a, -1; redux.sync.xor.b32 e, a, -1;", wild);
   EXPECT_EQ(out[0], static_cast<std::uint32_t>(most));
   EXPECT_EQ(out[1], either);
+  out = warp("redux.sync.and.b32 d, a, -1; mov.b32 e, a;", wild);
+  EXPECT_EQ(out[0], both);
   out = warp("elect.sync d|p, 0xFFFFFFFF; selp.b32 e, 1, 0, p; activemask.b32 d;", wild);
   EXPECT_EQ(out[1], 1u);
   EXPECT_EQ(out[3], 0u);
