@@ -1,5 +1,6 @@
 // Rules for exchanges between the lanes of a warp. A lane's results depend on what the other participants bring, which
 // may come from several paths: then it lies in the meeting.
+#include "execute/shuffle.hpp"
 #include "strict/look.hpp"
 
 namespace emulator::rules {
@@ -54,34 +55,10 @@ void set_bit(u32& mask, unsigned lane, bool value) {
   mask = (mask & ~(1u << lane)) | static_cast<u32>(value) << lane;
 }
 
-/// As shfl in lanes/warp.cpp reads its operands (PTX ISA 9.7.9 shfl.sync); true: within the segment.
-bool shuffle_source(const Look& look, unsigned lane, unsigned& from) {
-  const u32 amount = look.value<u32>(look.in.operand[2])[lane] & 31u;
-  const u32 c = look.value<u32>(look.in.operand[3])[lane];
-  const u32 segment = c >> 8 & 31u;
-  const u32 last = (lane & segment) | (c & 31u & ~segment);
-  bool valid = false;
-  switch (static_cast<ShuffleMode>(look.flow.operation)) {
-    case ShuffleMode::up:
-      from = lane - amount;
-      valid = static_cast<std::int32_t>(from) >= static_cast<std::int32_t>(last);
-      break;
-    case ShuffleMode::down:
-      from = lane + amount;
-      valid = from <= last;
-      break;
-    case ShuffleMode::bfly:
-      from = lane ^ amount;
-      valid = from <= last;
-      break;
-    case ShuffleMode::idx:
-      from = (lane & segment) | (amount & ~segment);
-      valid = from <= last;
-      break;
-  }
-  if (!valid) from = lane;
-  from &= 31u;
-  return valid;
+bool shuffle_source(const Look& look, unsigned lane, u32& from) {
+  return emulator::shuffle_source(static_cast<ShuffleMode>(look.flow.operation), lane,
+                                  look.value<u32>(look.in.operand[2])[lane], look.value<u32>(look.in.operand[3])[lane],
+                                  from);
 }
 
 constexpr unsigned kSinksValue = 2;  // Instruction::flags

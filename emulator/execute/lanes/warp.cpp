@@ -1,6 +1,7 @@
 // Shuffles, votes, matches and reductions inside a warp (PTX ISA 9.7.9 shfl.sync, 9.7.13 vote, match, redux, elect).
 #include "execute/lanes/collective.hpp"
 #include "execute/lanes/sets.hpp"
+#include "execute/shuffle.hpp"
 
 namespace emulator::EMULATOR_SET {
 namespace {
@@ -14,31 +15,8 @@ void shfl(Warp& warp, const Instruction& in, u32 mask) {
     alignas(64) u32 result[kLanes];
     u32 in_range = 0;
     for (u32 lane = 0; lane < kLanes; ++lane) {
-      const u32 amount = b[lane] & 31u;
-      const u32 segment = (c[lane] >> 8) & 31u;
-      const u32 last = (lane & segment) | (c[lane] & 31u & ~segment);
       u32 from = 0;
-      bool valid = false;
-      switch (kMode) {
-        case ShuffleMode::up:
-          from = lane - amount;
-          valid = static_cast<s32>(from) >= static_cast<s32>(last);
-          break;
-        case ShuffleMode::down:
-          from = lane + amount;
-          valid = from <= last;
-          break;
-        case ShuffleMode::bfly:
-          from = lane ^ amount;
-          valid = from <= last;
-          break;
-        case ShuffleMode::idx:
-          from = (lane & segment) | (amount & ~segment);
-          valid = from <= last;
-          break;
-      }
-      if (!valid) from = lane;
-      from &= 31u;
+      const bool valid = shuffle_source(kMode, lane, b[lane], c[lane], from);
       // The manual leaves the value of a lane that takes no part open: poison shows a program that uses it.
       result[lane] = (all >> from & 1u) != 0 ? source[from] : ~0u;
       in_range |= static_cast<u32>(valid) << lane;
