@@ -38,6 +38,14 @@ class PlantedBugs : public Machine, public ::testing::WithParamInterface<Planted
     return fault;
   }
 
+  void expect_twin_to_pass() {
+    prepare(GetParam().source);
+    for (unsigned schedule = 0; schedule < kSchedules; ++schedule) {
+      const auto fault = run_once(schedule);
+      ASSERT_FALSE(fault) << "schedule " << schedule << ": " << fault->text();
+    }
+  }
+
   void prepare(const std::string& source) {
     const Planted& planted = GetParam();
     block_ = {planted.threads, 1, 1};
