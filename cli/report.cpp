@@ -15,6 +15,7 @@ ExitCode exit_code_of(ErrorCode code) {
     case ErrorCode::unsupported:
     case ErrorCode::constraint:
     case ErrorCode::corrupt:
+    case ErrorCode::not_prepared:
       return bad_input;
     case ErrorCode::library_not_found:
     case ErrorCode::no_device:

@@ -66,8 +66,15 @@ expected<DeviceDescription> describe_device(const Driver& driver, int ordinal) {
   const int shared = attribute(cuda::attribute_max_shared_memory_per_block);
   const int opt_in = attribute(cuda::attribute_max_shared_memory_per_block_optin);
   found.shared_per_block = static_cast<std::size_t>(opt_in > shared ? opt_in : shared);
+  found.memory_clock_mhz = attribute(cuda::attribute_memory_clock_rate) / 1000;
+  found.l2_bytes = static_cast<std::size_t>(attribute(cuda::attribute_l2_cache_size));
   if (attribute.result() != cuda::success)
     return driver.error(attribute.result(), "asking for the device's attributes");
+  text.fill('\0');
+  // A device without a bus is still a device.
+  if (driver.device_get_pci_bus_id(text.data(), static_cast<int>(text.size()) - 1, *device) == cuda::success) {
+    found.pci_bus_id = text.data();
+  }
   if (const auto result = driver.device_total_mem(&found.memory_bytes, *device); result != cuda::success) {
     return driver.error(result, "asking for the device's memory");
   }

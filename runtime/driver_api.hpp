@@ -23,6 +23,8 @@ inline constexpr Result error_invalid_context = 201;
 // CUdevice_attribute
 inline constexpr int attribute_max_shared_memory_per_block = 8;
 inline constexpr int attribute_multiprocessor_count = 16;
+inline constexpr int attribute_memory_clock_rate = 36;  // kHz
+inline constexpr int attribute_l2_cache_size = 38;
 inline constexpr int attribute_compute_capability_major = 75;
 inline constexpr int attribute_compute_capability_minor = 76;
 inline constexpr int attribute_max_shared_memory_per_multiprocessor = 81;
@@ -59,6 +61,7 @@ inline constexpr int jit_error_log_buffer_size_bytes = 6;
   X(device_get, cuDeviceGet, cuDeviceGet, (Device * device, int ordinal))                                           \
   X(device_get_name, cuDeviceGetName, cuDeviceGetName, (char* name, int length, Device device))                     \
   X(device_get_attribute, cuDeviceGetAttribute, cuDeviceGetAttribute, (int* value, int attribute, Device device))   \
+  X(device_get_pci_bus_id, cuDeviceGetPCIBusId, cuDeviceGetPCIBusId, (char* text, int length, Device device))       \
   X(device_total_mem, cuDeviceTotalMem, cuDeviceTotalMem_v2, (std::size_t * bytes, Device device))                  \
   X(primary_context_retain, cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, (Context * context, Device device)) \
   X(primary_context_release, cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2, (Device device))              \

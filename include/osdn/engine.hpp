@@ -29,6 +29,9 @@ struct DeviceDescription {
   int multiprocessors = 0;
   std::size_t shared_per_block = 0;  ///< bytes a CTA may have, opt-in included
   std::size_t memory_bytes = 0;
+  std::size_t l2_bytes = 0;
+  int memory_clock_mhz = 0;    ///< peak, as the driver says; tells boards of one name apart
+  std::string pci_bus_id;      ///< "0000:3b:00.0": which physical device; empty where the driver does not say
   int driver_version = 0;      ///< as cuDriverGetVersion says: 12040 is 12.4
   std::string driver_library;  ///< path or soname that was loaded
   int nvrtc_version = 0;       ///< same encoding; 0 when none could be loaded

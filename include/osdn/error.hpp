@@ -19,6 +19,7 @@ enum class ErrorCode {
   out_of_memory,      ///< host or device memory is exhausted
   io,                 ///< a file could not be read or written
   corrupt,            ///< a file's content is not what its format allows
+  not_prepared,       ///< nothing is at hand and it may not be made now (a stream is capturing); prepare it before
   internal,           ///< a defect of this library
 };
 
@@ -45,6 +46,8 @@ enum class ErrorCode {
       return "io";
     case ErrorCode::corrupt:
       return "corrupt";
+    case ErrorCode::not_prepared:
+      return "not_prepared";
     case ErrorCode::internal:
       return "internal";
   }

@@ -99,6 +99,12 @@ EXPORT Result cuDeviceGetAttribute(int* value, int attribute, Device) {
     case attribute_multiprocessor_count:
       *value = 108;
       return success;
+    case attribute_memory_clock_rate:
+      *value = 1'512'000;
+      return success;
+    case attribute_l2_cache_size:
+      *value = 40 * 1024 * 1024;
+      return success;
     case attribute_compute_capability_major:
       *value = 8;
       return success;
@@ -114,6 +120,11 @@ EXPORT Result cuDeviceGetAttribute(int* value, int attribute, Device) {
     default:
       return invalid_value;
   }
+}
+EXPORT Result cuDeviceGetPCIBusId(char* text, int length, Device) {
+  ENTER(cuDeviceGetPCIBusId);
+  std::strncpy(text, "0000:00:01.0", static_cast<std::size_t>(length));
+  return success;
 }
 EXPORT Result cuDeviceTotalMem_v2(std::size_t* bytes, Device) {
   ENTER(cuDeviceTotalMem_v2);

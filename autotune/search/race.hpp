@@ -1,0 +1,62 @@
+// The race: which of several correct candidates is fastest, by interleaved samples, in as few as it takes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "autotune/laboratory.hpp"
+#include "autotune/trial.hpp"
+
+namespace osdn::autotune {
+
+struct Entrant {
+  Config config;
+  std::string sources;
+  Resources resources;
+};
+
+struct RaceOptions {
+  double tolerance = 0.02;    ///< ratios closer than this are the same
+  int first_rounds = 4;       ///< samples of each in the first heat; later heats double it
+  std::size_t finalists = 4;  ///< that the final begins with, the default not counted
+  int final_rounds = 12;      ///< of a batch of the final; more batches until the intervals separate
+  int most_final_rounds = 200;
+  double disturbed = 0.10;  ///< a round whose default is off its median by more is thrown away
+  /// Asked between batches; true: end with what is known.
+  std::function<bool()> out_of_time{};
+  /// Told of a candidate that broke while it was timed.
+  std::function<void(const Config&, const Verdict&)> broke{};
+};
+
+struct RaceResult {
+  std::vector<Finalist> finalists;  ///< the winner first; the default among them
+  std::int64_t discarded = 0;       ///< samples of disturbed rounds
+  std::string ended;                ///< "separated", "within noise", "budget"
+};
+
+/// entrants[0] is the default. Successive halving by the median of paired ratios to the default, then a final of
+/// interleaved rounds until the 95 % interval of the best's ratio to each other finalist leaves 1 or lies within the
+/// tolerance. Among those within noise of the best the winner is, in this order: the default, fewer resources (shared
+/// memory, registers · threads, spills, workspace), the text of the configuration. A winner other than the default is
+/// faster than the default beyond noise. Errors: those of Laboratory::measure; internal without an entrant.
+expected<RaceResult> race(Laboratory& laboratory, const std::vector<Entrant>& entrants, const RaceOptions& options);
+
+/// One batch of samples of candidates beside the default, for a trial each.
+struct Sampled {
+  double median_seconds = 0;
+  double spread = 0;
+  double ratio = 0;  ///< to the default
+  int samples = 0;
+  int discarded = 0;
+};
+
+/// From whole rounds (round[0] is the default's sample): medians, spreads, paired ratios, after throwing away rounds
+/// that were disturbed. One entry per configuration.
+[[nodiscard]] std::vector<Sampled> summarize(const std::vector<std::vector<double>>& rounds, double disturbed);
+
+/// By resources alone: whether `a` is the leaner of two that are equally fast; a fixed total order.
+[[nodiscard]] bool leaner(const Entrant& a, const Entrant& b);
+
+}  // namespace osdn::autotune
