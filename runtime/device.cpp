@@ -71,10 +71,11 @@ expected<DeviceDescription> describe_device(const Driver& driver, int ordinal) {
   if (attribute.result() != cuda::success)
     return driver.error(attribute.result(), "asking for the device's attributes");
   text.fill('\0');
-  // A device without a bus is still a device.
-  if (driver.device_get_pci_bus_id(text.data(), static_cast<int>(text.size()) - 1, *device) == cuda::success) {
-    found.pci_bus_id = text.data();
+  if (const auto result = driver.device_get_pci_bus_id(text.data(), static_cast<int>(text.size()) - 1, *device);
+      result != cuda::success) {
+    return driver.error(result, "asking for the device's bus number");
   }
+  found.pci_bus_id = text.data();
   if (const auto result = driver.device_total_mem(&found.memory_bytes, *device); result != cuda::success) {
     return driver.error(result, "asking for the device's memory");
   }
