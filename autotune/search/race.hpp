@@ -1,6 +1,7 @@
 // The race: which of several correct candidates is fastest, by interleaved samples, in as few as it takes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -36,11 +37,14 @@ struct RaceResult {
   std::string ended;                ///< "separated", "within noise", "budget"
 };
 
-/// entrants[0] is the default. Successive halving by the median of paired ratios to the default, then a final of
-/// interleaved rounds until the 95 % interval of the best's ratio to each other finalist leaves 1 or lies within the
-/// tolerance. Among those within noise of the best the winner is, in this order: the default, fewer resources (shared
-/// memory, registers · threads, spills, workspace), the text of the configuration. A winner other than the default is
-/// faster than the default beyond noise. Errors: those of Laboratory::measure; internal without an entrant.
+/// entrants[0] is the default. Successive halving by the median of paired ratios to the default (see select_entrants),
+/// then a final of interleaved rounds until the 95 % interval of each other finalist's ratio to the best lies on one
+/// side of the tolerance, or beyond 1 for one that would not win by its resources either. Among those within noise of
+/// the best the winner is, in this order: the default, fewer resources (shared memory, registers · threads, spills,
+/// workspace), the text of the configuration. A winner other than the default is faster than the default beyond noise.
+/// When the default itself breaks, ratios are to the first entrant that has not. A final has at least six rounds,
+/// however little time there is. Errors: those of Laboratory::measure; internal without an entrant, when all broke, and
+/// for samples that are none.
 expected<RaceResult> race(Laboratory& laboratory, const std::vector<Entrant>& entrants, const RaceOptions& options);
 
 /// One batch of samples of candidates beside the default, for a trial each.
@@ -55,6 +59,13 @@ struct Sampled {
 /// From whole rounds (round[0] is the default's sample): medians, spreads, paired ratios, after throwing away rounds
 /// that were disturbed. One entry per configuration.
 [[nodiscard]] std::vector<Sampled> summarize(const std::vector<std::vector<double>>& rounds, double disturbed);
+
+/// Whom to let into a race, or into its next heat: indices of at most `seats` of the field (without the default),
+/// taking turns between the fastest and, among those within the tolerance of the fastest, the leanest. So it is not
+/// left to chance which of many equals meet in the final. `ratios` are to the default.
+[[nodiscard]] std::vector<std::size_t> select_entrants(const std::vector<Entrant>& field,
+                                                       const std::vector<double>& ratios, std::size_t seats,
+                                                       double tolerance);
 
 /// By resources alone: whether `a` is the leaner of two that are equally fast; a fixed total order.
 [[nodiscard]] bool leaner(const Entrant& a, const Entrant& b);

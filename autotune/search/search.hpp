@@ -14,6 +14,8 @@ namespace osdn::autotune {
 
 /// Up to this many candidates all are tried.
 inline constexpr std::size_t most_exhaustive = 500;
+/// What random with descent spends when nobody says otherwise (docs/autotuning.md has the figures).
+inline constexpr std::size_t usual_trials = 200;
 
 /// Asked and told in turns; deterministic: the same candidates, seed and answers give the same questions.
 class Search {
@@ -22,7 +24,8 @@ class Search {
   /// At most `most` candidates never asked before; fewer while answers are outstanding on which the next question
   /// depends; empty when there is nothing left to ask (every answer told).
   virtual std::vector<Config> ask(std::size_t most) = 0;
-  /// The time of a candidate (any unit, the same for all: the ratio to the default); nothing: it failed.
+  /// The time of a candidate (any unit, the same for all: the ratio to the default); nothing: it failed. One that was
+  /// never asked will not be; it counts against no limit.
   virtual void tell(const Config& config, std::optional<double> time) = 0;
   /// How many it may ask in all, as far as is known now.
   [[nodiscard]] virtual std::size_t expected_total() const = 0;
