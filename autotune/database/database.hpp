@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "autotune/key.hpp"
@@ -22,22 +24,25 @@ struct Entry {
   std::optional<Choice> choice;  ///< the newest
   std::vector<Choice> earlier;   ///< older ones, oldest first
   std::optional<Pin> pin;
-  std::int64_t lines = 0;    ///< good ones
+  std::int64_t lines = 0;    ///< good ones, those that name the key among them
   std::int64_t damaged = 0;  ///< lines with a wrong checksum, torn, or not what the format allows
-  std::int64_t foreign = 0;  ///< lines of a newer format
+  std::int64_t foreign = 0;  ///< lines of a newer format, or of another key
   std::string origin;        ///< the file it was read from
 };
 
 struct DatabaseOptions {
-  std::string directory;               ///< empty: nothing is remembered
-  std::vector<std::string> read_only;  ///< exports
-  bool library_entries = true;         ///< those that the library carries
-  runtime::Log log;
+  std::string directory{};               ///< empty: nothing is remembered
+  std::vector<std::string> read_only{};  ///< exports
+  bool library_entries = true;           ///< those that the library carries
+  runtime::Log log{};
 };
 
 /// Thread-safe; several processes may use one directory.
 class Database {
  public:
+  /// Knows nothing and remembers nothing.
+  Database();
+
   /// `option`, else $OSDN_TUNING_DIR, else `tuning` in the compile cache's directory; empty when there is none.
   static std::string directory(const std::string& option, const std::string& cache_directory);
 
@@ -59,13 +64,16 @@ class Database {
   expected<void> append(const Key& key, const Choice& choice) const;
   expected<void> append(const Key& key, const Pin& pin) const;
   expected<void> remove_pin(const Key& key) const;
+  /// The trials, choices and pin of an entry, in one write.
+  expected<void> append(const Entry& entry) const;
 
   /// Rewrites a key's file without damaged and superseded lines, in its place at once; under the lock, or not at all.
   expected<void> compact(const Key& key) const;
 
  private:
   struct State;
-  std::shared_ptr<State> state_;
+  explicit Database(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  std::shared_ptr<const State> state_;
 };
 
 }  // namespace osdn::autotune

@@ -21,6 +21,9 @@ struct Imported {
 /// Reads an export. Never fails on damaged lines, which it counts. Errors: corrupt when no line of it is one of ours.
 expected<Imported> import_text(std::string_view text, const std::string& origin);
 
+/// The bytes of an export. Errors: io, corrupt: larger than any of ours.
+expected<std::string> read_export(const std::string& path);
+
 struct Merged {
   std::int64_t added = 0;  ///< lines
   std::int64_t known = 0;  ///< that were there already
