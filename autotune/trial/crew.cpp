@@ -1,0 +1,203 @@
+#include "autotune/trial/crew.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "autotune/trial/post.hpp"
+#include "autotune/trial/scratch_directory.hpp"
+#include "runtime/cache_directory.hpp"
+
+namespace osdn::autotune {
+namespace {
+
+// What a worker takes that compiles: NVRTC 13.0 and one of the larger kernels.
+constexpr std::uint64_t compiler_bytes = std::uint64_t{512} << 20;
+
+std::uint64_t available_bytes() {
+  std::ifstream file("/proc/meminfo");
+  std::string field;
+  std::uint64_t kib = 0;
+  while (file >> field >> kib) {
+    if (field == "MemAvailable:") return kib * 1024;
+    file.ignore(256, '\n');
+  }
+  return 0;  // not told
+}
+
+int compilers_of(int asked) {
+  if (asked > 0) return asked;
+  const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const std::uint64_t available = available_bytes();
+  if (available == 0) return cores;
+  const auto fit = static_cast<int>(std::min<std::uint64_t>(available / 2 / compiler_bytes, 1024));
+  return std::clamp(fit, 1, cores);
+}
+
+/// Whether compiled kernels can be left in this directory for other processes to find.
+std::string problem_of_cache(const EngineOptions& options) {
+  if (!options.disk_cache) return "it is switched off";
+  const std::string directory = runtime::cache_directory(options.cache_directory);
+  if (std::string refusal = runtime::prepare_cache_directory(directory); !refusal.empty()) return refusal;
+  return ::access(directory.c_str(), W_OK) == 0 ? "" : fmt::format("{} cannot be written", directory);
+}
+
+Verdict verdict_of(const Post::Answer& answer) {
+  if (answer.end == Post::Answer::End::hung) return {Outcome::hung, answer.reason};
+  return {Outcome::died, answer.reason};
+}
+
+class Crew : public Laboratory {
+ public:
+  Crew(const CrewOptions& options, std::string program) {
+    facts_.program = std::move(program);
+    facts_.setup.problem = options.problem;
+    facts_.setup.shape = options.shape;
+    facts_.setup.engine = options.engine;
+    facts_.setup.engine.log = {};
+    facts_.setup.arch = options.arch;
+    facts_.setup.seed = options.seed;
+    facts_.compile_patience = std::chrono::duration<double>(options.compile_seconds);
+    facts_.run_patience = std::chrono::duration<double>(options.run_seconds);
+    facts_.log = options.log;
+    most_compilers_ = compilers_of(options.compilers);
+  }
+
+  expected<void> start(const CrewOptions& options) {
+    set_cache();
+    gate_.emplace(facts_, spawner_, Role::gate);
+    auto answered = gate_->man();
+    if (!answered) return answered.error();
+    auto ready = read_ready(*answered);
+    if (!ready) return ready.error();
+    const bool emulated = ready->device.emulated;
+    facts_.setup.architecture = ready->architecture;
+    // A software device runs PTX, whatever compiled it; a real one machine code of its own major version or older.
+    facts_.setup.driver_version = emulated ? 0 : ready->device.driver_version;
+    facts_.setup.modelled = stopwatch_name(options.stopwatch, emulated) == "modelled";
+    if (facts_.setup.modelled && !emulated) {
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("the stopwatch is the emulator's timing model, but the device is {}; allowed: events",
+                               ready->device.name),
+                   {}};
+    }
+    timer_.emplace(facts_, spawner_, Role::time);
+    return {};
+  }
+
+  Compiled compile(const Config& config) override {
+    std::unique_ptr<Post> post = acquire();
+    const Post::Answer answer = post->ask({{"request", "compile"}, {"config", to_string(config)}});
+    release(std::move(post));
+    if (answer.end != Post::Answer::End::result) return {verdict_of(answer), {}};
+    auto verdict = read_verdict(answer.json.value("verdict", Json()));
+    auto resources = read_resources(answer.json.value("resources", Json()));
+    if (!verdict || !resources) {
+      const Error& error = !verdict ? verdict.error() : resources.error();
+      return {{Outcome::died, "the worker answered nonsense: " + error.message}, {}};
+    }
+    return {*verdict, *resources};
+  }
+
+  [[nodiscard]] int compilers() const override { return most_compilers_; }
+
+  Verdict gate(const Config& config) override {
+    const Post::Answer answer = gate_->ask({{"request", "gate"}, {"config", to_string(config)}});
+    if (answer.end != Post::Answer::End::result) return verdict_of(answer);
+    if (answer.json.value("lost", true)) gate_->dismiss();
+    auto verdict = read_verdict(answer.json.value("verdict", Json()));
+    if (!verdict) return {Outcome::died, "the worker answered nonsense: " + verdict.error().message};
+    return *verdict;
+  }
+
+  expected<Measurement> measure(std::span<const Config> configs, int rounds) override {
+    Json request = {{"request", "measure"}, {"configs", Json::array()}, {"rounds", rounds}};
+    for (const Config& config : configs) request["configs"].push_back(to_string(config));
+    const Post::Answer answer = timer_->ask(request);
+    if (answer.end == Post::Answer::End::absent) {
+      return Error{ErrorCode::io, "no worker can time candidates: " + answer.reason, {}};
+    }
+    if (answer.end != Post::Answer::End::result) {
+      Measurement broken;
+      broken.broken = Measurement::Breakage{std::min(answer.index, configs.size() - 1), verdict_of(answer)};
+      return broken;
+    }
+    auto measured = read_measurement(answer.json, configs.size());
+    if (!measured) return measured.error();
+    if (measured->broken) timer_->dismiss();
+    return measured;
+  }
+
+  [[nodiscard]] bool deterministic() const override { return facts_.setup.modelled; }
+
+ private:
+  /// Every candidate is compiled once and loaded by others: where there is no cache, a private one for the time being.
+  void set_cache() {
+    const std::string problem = problem_of_cache(facts_.setup.engine);
+    if (problem.empty()) return;
+    const std::string failed = scratch_.make();
+    if (facts_.setup.engine.disk_cache || !failed.empty()) {
+      facts_.log.warning(fmt::format("the compile cache is not used: {}; {}", problem,
+                                     failed.empty() ? fmt::format("{} takes its place for this sweep", scratch_.path())
+                                                    : "nor can a temporary one be made: " + failed));
+    }
+    if (!failed.empty()) return;
+    facts_.setup.engine.disk_cache = true;
+    facts_.setup.engine.cache_directory = scratch_.path();
+  }
+
+  std::unique_ptr<Post> acquire() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !idle_.empty() || compilers_ < most_compilers_; });
+    if (idle_.empty()) {
+      ++compilers_;
+      return std::make_unique<Post>(facts_, spawner_, Role::compile);
+    }
+    auto post = std::move(idle_.back());
+    idle_.pop_back();
+    return post;
+  }
+
+  void release(std::unique_ptr<Post> post) {
+    {
+      const std::lock_guard lock(mutex_);
+      idle_.push_back(std::move(post));
+    }
+    changed_.notify_one();
+  }
+
+  CrewFacts facts_;
+  ScratchDirectory scratch_;  // goes after the workers
+  Spawner spawner_;
+  std::optional<Post> gate_;
+  std::optional<Post> timer_;
+  int most_compilers_ = 1;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int compilers_ = 0;                        // guarded by mutex_
+  std::vector<std::unique_ptr<Post>> idle_;  // likewise
+};
+
+}  // namespace
+
+expected<std::unique_ptr<Laboratory>> make_crew(const CrewOptions& options) {
+  auto program = find_worker(options.worker);
+  if (!program) return program.error();
+  try {
+    auto crew = std::make_unique<Crew>(options, *std::move(program));
+    if (auto done = crew->start(options); !done) return done.error();
+    return std::unique_ptr<Laboratory>(std::move(crew));
+  } catch (const std::system_error& error) {
+    return Error{ErrorCode::io, fmt::format("no thread for the workers: {}", error.what()), {}};
+  }
+}
+
+}  // namespace osdn::autotune

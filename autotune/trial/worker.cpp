@@ -1,0 +1,188 @@
+#include "autotune/trial/worker.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "autotune/trial/bench.hpp"
+#include "autotune/trial/candidate.hpp"
+#include "autotune/trial/lines.hpp"
+#include "autotune/trial/messages.hpp"
+
+namespace osdn::autotune {
+namespace {
+
+constexpr int ended_well = 0;
+constexpr int misused = 2;
+constexpr int most_rounds = 10000;
+
+class Worker {
+ public:
+  Worker(int descriptor, const WorkerHooks& hooks) : descriptor_(descriptor), hooks_(hooks) {}
+
+  int run() {
+    while (auto line = receive_line(descriptor_, buffer_)) {
+      const Json request = Json::parse(*line, nullptr, false);
+      if (!request.is_object()) return refuse("a request is one JSON object a line");
+      const auto what = request.find("request");
+      if (what == request.end() || !what->is_string()) return refuse("a request names what is asked in 'request'");
+      if (auto answered = answer(what->get<std::string>(), request); !answered) return refuse(answered.error().message);
+    }
+    return buffer_.overlong() ? refuse("a request is longer than a line may be") : ended_well;
+  }
+
+ private:
+  void say(const Json& json) {
+    const std::lock_guard lock(mutex_);  // messages come from threads that compile
+    send_line(descriptor_, to_line(json));
+  }
+
+  int refuse(const std::string& why) {
+    say({{"error", {{"code", name(ErrorCode::invalid_argument)}, {"message", "malformed request: " + why}}}});
+    return misused;
+  }
+
+  /// Errors: the request is not one.
+  expected<void> answer(const std::string& what, const Json& request) {
+    if (what == "setup") return set_up(request);
+    if (what == "compile" && compiler_) return compile(request);
+    if (what == "gate" && bench_) return gate(request);
+    if (what == "measure" && bench_) return measure(request);
+    return Error{ErrorCode::invalid_argument, fmt::format("'{}' is not what this worker does", one_line(what)), {}};
+  }
+
+  expected<void> set_up(const Json& request) {
+    if (compiler_ || bench_) return Error{ErrorCode::invalid_argument, "it is set up already", {}};
+    auto setup = read_setup(request);
+    if (!setup) return setup.error();
+    const LogCallback log = [this](LogLevel level, std::string_view text) {
+      if (level == LogLevel::warning) say({{"warning", text}});
+    };
+    Json result = Json::object();
+    if (setup->role == Role::compile) {
+      compiler_ = std::make_unique<CandidateCompiler>(*setup, hooks_, log);
+    } else {
+      auto bench = Bench::open(*setup, hooks_, log);
+      if (!bench) {
+        say({{"error",
+              {{"code", name(bench.error().code)},
+               {"message", bench.error().message},
+               {"context", bench.error().context}}}});
+        return {};
+      }
+      bench_ = *std::move(bench);
+      result = to_json(bench_->ready());
+    }
+    say({{"result", result}});
+    return {};
+  }
+
+  static expected<Config> config_of(const Json& text) {
+    if (!text.is_string()) return Error{ErrorCode::invalid_argument, "a configuration is a text", {}};
+    return parse_config(text.get<std::string>());
+  }
+
+  void about(const char* doing, std::size_t index) { say({{"doing", doing}, {"index", index}}); }
+
+  expected<void> compile(const Json& request) {
+    auto config = config_of(request.value("config", Json()));
+    if (!config) return config.error();
+    about("preparing", 0);
+    const Compiled compiled = compiler_->compile(*config);
+    say({{"result", {{"verdict", to_json(compiled.verdict)}, {"resources", to_json(compiled.resources)}}}});
+    return {};
+  }
+
+  expected<void> gate(const Json& request) {
+    auto config = config_of(request.value("config", Json()));
+    if (!config) return config.error();
+    const Bench::Checked checked =
+        bench_->gate(*config, [this](const char* doing, std::size_t index) { about(doing, index); });
+    say({{"result", {{"verdict", to_json(checked.verdict)}, {"lost", checked.lost}}}});
+    return {};
+  }
+
+  expected<void> measure(const Json& request) {
+    const Json texts = request.value("configs", Json());
+    const Json rounds = request.value("rounds", Json());
+    if (!texts.is_array()) return Error{ErrorCode::invalid_argument, "'configs' is not an array", {}};
+    if (!rounds.is_number_integer() || rounds.get<long long>() < 1 || rounds.get<long long>() > most_rounds) {
+      return Error{ErrorCode::invalid_argument, fmt::format("'rounds' is not from 1 to {}", most_rounds), {}};
+    }
+    std::vector<Config> configs;
+    for (const Json& text : texts) {
+      auto config = config_of(text);
+      if (!config) return config.error();
+      configs.push_back(*config);
+    }
+    const Measurement measured = bench_->measure(configs, rounds.get<int>(),
+                                                 [this](const char* doing, std::size_t index) { about(doing, index); });
+    say({{"result", to_json(measured)}});
+    return {};
+  }
+
+  int descriptor_;
+  const WorkerHooks& hooks_;
+  std::mutex mutex_;
+  LineBuffer buffer_;
+  std::unique_ptr<CandidateCompiler> compiler_;
+  std::unique_ptr<Bench> bench_;
+};
+
+std::optional<int> number(const char* text) {
+  int value = 0;
+  const char* const end = text + std::strlen(text);
+  const auto [at, bad] = std::from_chars(text, end, value);
+  if (bad != std::errc() || at != end) return std::nullopt;
+  return value;
+}
+
+/// Ends the process when nobody holds the other end any more, whatever it is doing.
+void end_with(int descriptor) {
+  std::thread([descriptor] {
+    pollfd waited{descriptor, POLLRDHUP, 0};
+    while (::poll(&waited, 1, -1) < 0 || (waited.revents & (POLLRDHUP | POLLHUP | POLLERR)) == 0) continue;
+    // A worker that is idle ends by itself at once, and better than so.
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    ::_exit(ended_well);
+  }).detach();
+}
+
+}  // namespace
+
+int run_worker(int descriptor, const WorkerHooks& hooks) {
+  return Worker(descriptor, hooks).run();
+}
+
+int worker_main(int argc, char** argv, const WorkerHooks& hooks) {
+  const auto descriptor = argc == 3 ? number(argv[1]) : std::nullopt;
+  const auto parent = argc == 3 ? number(argv[2]) : std::nullopt;
+  if (!descriptor || !parent || *descriptor < 0) {
+    std::fputs("osdn-tune-worker is started by a sweep (osdn tune), not by hand\n", stderr);
+    return misused;
+  }
+  // The whole terminal gets a Ctrl-C; what becomes of this process is its parent's to say.
+  ::signal(SIGINT, SIG_IGN);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != *parent) return ended_well;  // it died before this was asked for
+  end_with(*descriptor);
+  return run_worker(*descriptor, hooks);
+}
+
+}  // namespace osdn::autotune
