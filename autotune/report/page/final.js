@@ -1,0 +1,105 @@
+// The final: samples of those who were in it, and how sure their ratio to the default is.
+'use strict';
+
+function sampleRange(model) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const finalist of model.finalists) {
+    for (const sample of finalist.samples) {
+      low = Math.min(low, sample);
+      high = Math.max(high, sample);
+    }
+    if (finalist.seconds > 0) {
+      low = Math.min(low, finalist.seconds);
+      high = Math.max(high, finalist.seconds);
+    }
+  }
+  const margin = (high - low) * 0.04 || high * 0.05;
+  return [low - margin, high + margin];
+}
+
+function axisParts(width, height, low, high, words, room) {
+  const x = (value) => room + ((value - low) / (high - low)) * (width - 2 * room);
+  const parts = ticks(low, high, Math.max(2, Math.floor(width / 90))).flatMap((tick) => [
+    svg('line', {class: 'grid', x1: x(tick), x2: x(tick), y1: 2, y2: height - 18}),
+    svg('text', {class: 'tick', x: x(tick), y: height - 4, 'text-anchor': 'middle'}, words(tick)),
+  ]);
+  return {x, parts};
+}
+
+/// One unit for a whole axis.
+function unitOf(high) {
+  return [['s', 1], ['ms', 1e-3], ['µs', 1e-6], ['ns', 1e-9]].find(([, size]) => high >= size) || ['ns', 1e-9];
+}
+
+function samplesPlot(model, finalist, range, width) {
+  const height = 74;
+  const middle = 28;
+  const [unit, size] = unitOf(range[1]);
+  const {x, parts} = axisParts(width, height, range[0], range[1], (tick) => `${Number((tick / size).toPrecision(6))} ${unit}`, 30);
+  const sorted = [...finalist.samples].sort((a, b) => a - b);
+  if (sorted.length > 1) {
+    const [low, first, median, third, high] = [0.05, 0.25, 0.5, 0.75, 0.95].map((part) => quantile(sorted, part));
+    parts.push(svg('line', {class: 'whisker', x1: x(low), x2: x(high), y1: middle, y2: middle}));
+    parts.push(svg('rect', {class: 'box', x: x(first), y: middle - 15, width: Math.max(1, x(third) - x(first)), height: 30}));
+    parts.push(svg('path', {class: 'dots samples', d: finalist.samples.map((sample, i) =>
+      `M${x(sample).toFixed(1)} ${(middle + (scatter(i) - 0.5) * 26).toFixed(1)}h0`).join('')}));
+    parts.push(svg('line', {class: 'median', x1: x(median), x2: x(median), y1: middle - 19, y2: middle + 19}));
+  } else if (finalist.seconds > 0) {
+    parts.push(mark(model.kind(finalist.config), x(sorted.length ? sorted[0] : finalist.seconds), middle, 6));
+  }
+  return svg('svg', {width, height, viewBox: `0 0 ${width} ${height}`, role: 'img',
+                     'aria-label': `${plural(finalist.samples.length, 'sample')}, median ${duration(finalist.seconds)}, spread ${percent(finalist.spread)}`}, parts);
+}
+
+function intervalRange(model) {
+  let [low, high] = [0.98, 1.02];
+  for (const finalist of model.finalists) {
+    low = Math.min(low, finalist.low, finalist.ratio);
+    high = Math.max(high, finalist.high, finalist.ratio);
+  }
+  const margin = (high - low) * 0.06;
+  return [low - margin, high + margin];
+}
+
+function intervalPlot(model, finalist, range, width) {
+  const height = 74;
+  const middle = 28;
+  const {x, parts} = axisParts(width, height, range[0], range[1], (tick) => `${Number(tick.toPrecision(6))}×`, 24);
+  parts.unshift(svg('rect', {class: 'noise', x: x(0.98), width: x(1.02) - x(0.98), y: 2, height: height - 20}));
+  parts.push(svg('line', {class: 'grid one', x1: x(1), x2: x(1), y1: 2, y2: height - 18}));
+  if (finalist.high > finalist.low) {
+    parts.push(svg('path', {class: 'interval', d: `M${x(finalist.low)} ${middle - 6}v12M${x(finalist.high)} ${middle - 6}v12M${x(finalist.low)} ${middle}H${x(finalist.high)}`}));
+  }
+  parts.push(mark(model.kind(finalist.config), x(finalist.ratio), middle, 6));
+  return svg('svg', {width, height, viewBox: `0 0 ${width} ${height}`, role: 'img',
+                     'aria-label': `ratio ${digits(finalist.ratio, 4)}, 95 % interval ${digits(finalist.low, 4)} to ${digits(finalist.high, 4)}`}, parts);
+}
+
+function finalistRow(model, finalist, place, samples, intervals) {
+  const kind = model.kind(finalist.config);
+  const what = kind === 'usual' ? 'the default' : shortText(finalist.config, model.usualValues);
+  const {resources} = finalist;
+  return el('li', {class: 'finalist'},
+    el('div', {class: 'who'}, el('p', {class: 'config', title: fullText(finalist.config)}, sign(kind), ` ${place + 1}. `, el('b', {}, what)),
+       el('p', {}, `${duration(finalist.seconds)} ± ${percent(finalist.spread)} · ${times(finalist.ratio)}`,
+          finalist.high > finalist.low ? ` (${digits(finalist.low, 4)}–${digits(finalist.high, 4)})` : '', ' ', badge(model.entry)),
+       el('p', {class: 'small'}, `${bytes(resources.shared)} shared · ${count(resources.registers)} registers × ${count(resources.threads)} threads · ${resources.spills ? bytes(resources.spills) + ' spilled' : 'no spills'}`,
+          finalist.stale ? ' · stale' : '')),
+    drawing({class: 'plot'}, (width) => samplesPlot(model, finalist, samples, width)),
+    drawing({class: 'plot'}, (width) => intervalPlot(model, finalist, intervals, width)));
+}
+
+function final(model) {
+  if (!model.finalists.length) return null;
+  const single = model.finalists.every((finalist) => finalist.samples.length <= 1);
+  const samples = sampleRange(model);
+  const intervals = intervalRange(model);
+  const what = model.entry.modelled ? 'Modelled samples' : 'Samples';
+  const lead = single
+    ? `${what}: one of each, because the stopwatch says the same every time.`
+    : `${what} of interleaved rounds: dots, the box of the middle half, its median, and the range from 5 to 95 %. On the right the ratio to the default with its 95 % interval; the grey band is 2 % around the default, within which configurations count as equal.`;
+  return section('final', 'The final', lead,
+    el('div', {class: 'finalist heads', 'aria-hidden': 'true'}, el('span', {}, 'Configuration'), el('span', {}, what), el('span', {}, `${model.time} ÷ the default's`)),
+    el('ol', {class: 'finalists'}, model.finalists.map((finalist, place) => finalistRow(model, finalist, place, samples, intervals))));
+}
