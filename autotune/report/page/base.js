@@ -39,6 +39,8 @@ function duration(seconds) {
   return `${digits(seconds * 1e9, 4)}\u00a0ns`;
 }
 
+/// Of a tick: `0.5×`, `20×`.
+const plainTimes = (ratio) => `${Number(ratio.toPrecision(4))}×`;
 const nanoseconds = (seconds) => digits(seconds * 1e9, 3);
 const times = (ratio) => (ratio > 0 ? `${digits(ratio, ratio < 10 ? 3 : 2)}×` : '–');
 const percent = (part, most = 2) => `${digits(part * 100, most)}\u00a0%`;
@@ -131,6 +133,9 @@ function drawing(attributes, drawInto) {
 function drawAll(within) {
   for (const box of within.querySelectorAll('.plot')) draw(box);
 }
+
+/// A name that may break behind its underscores.
+const breakable = (name) => name.split(/(?<=_)/).flatMap((part) => [part, el('wbr')]);
 
 /// Marks that differ in shape as well as in colour.
 function mark(kind, x, y, size) {

@@ -1,10 +1,10 @@
 // The final: samples of those who were in it, and how sure their ratio to the default is.
 'use strict';
 
-function sampleRange(model) {
+function sampleRange(finalists) {
   let low = Infinity;
   let high = -Infinity;
-  for (const finalist of model.finalists) {
+  for (const finalist of finalists) {
     for (const sample of finalist.samples) {
       low = Math.min(low, sample);
       high = Math.max(high, sample);
@@ -32,11 +32,20 @@ function unitOf(high) {
   return [['s', 1], ['ms', 1e-3], ['µs', 1e-6], ['ns', 1e-9]].find(([, size]) => high >= size) || ['ns', 1e-9];
 }
 
+/// Said instead of what lies off the axis.
+function beyond(value, range, width, middle) {
+  if (value <= range[1] && value >= range[0]) return null;
+  const right = value > range[1];
+  return svg('text', {class: 'tick', x: right ? width - 8 : 8, y: middle + 4, 'text-anchor': right ? 'end' : 'start'}, right ? 'off the axis →' : '← off the axis');
+}
+
 function samplesPlot(model, finalist, range, width) {
   const height = 74;
   const middle = 28;
   const [unit, size] = unitOf(range[1]);
   const {x, parts} = axisParts(width, height, range[0], range[1], (tick) => `${Number((tick / size).toPrecision(6))} ${unit}`, 30);
+  const outside = beyond(finalist.seconds, range, width, middle);
+  if (outside) return svg('svg', {width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true'}, parts, outside);
   const sorted = [...finalist.samples].sort((a, b) => a - b);
   if (sorted.length > 1) {
     const [low, first, median, third, high] = [0.05, 0.25, 0.5, 0.75, 0.95].map((part) => quantile(sorted, part));
@@ -52,22 +61,28 @@ function samplesPlot(model, finalist, range, width) {
                      'aria-label': `${plural(finalist.samples.length, 'sample')}, median ${duration(finalist.seconds)}, spread ${percent(finalist.spread)}`}, parts);
 }
 
-function intervalRange(model) {
-  let [low, high] = [0.98, 1.02];
-  for (const finalist of model.finalists) {
+/// With the default among them, the band of noise around it is shown as well.
+function intervalRange(model, finalists) {
+  let [low, high] = finalists.includes(model.usual) ? [0.98, 1.02] : [Infinity, -Infinity];
+  for (const finalist of finalists) {
     low = Math.min(low, finalist.low, finalist.ratio);
     high = Math.max(high, finalist.high, finalist.ratio);
   }
-  const margin = (high - low) * 0.06;
+  const margin = (high - low) * 0.06 || high * 0.02;
   return [low - margin, high + margin];
 }
 
 function intervalPlot(model, finalist, range, width) {
   const height = 74;
   const middle = 28;
-  const {x, parts} = axisParts(width, height, range[0], range[1], (tick) => `${Number(tick.toPrecision(6))}×`, 24);
-  parts.unshift(svg('rect', {class: 'noise', x: x(0.98), width: x(1.02) - x(0.98), y: 2, height: height - 20}));
-  parts.push(svg('line', {class: 'grid one', x1: x(1), x2: x(1), y1: 2, y2: height - 18}));
+  const {x, parts} = axisParts(width, height, range[0], range[1], plainTimes, 24);
+  const outside = beyond(finalist.ratio, range, width, middle);
+  if (range[1] > 1) {
+    const from = Math.max(0, x(0.98));
+    parts.unshift(svg('rect', {class: 'noise', x: from, width: Math.min(width, x(1.02)) - from, y: 2, height: height - 20}));
+    parts.push(svg('line', {class: 'grid one', x1: x(1), x2: x(1), y1: 2, y2: height - 18}));
+  }
+  if (outside) return svg('svg', {width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true'}, parts, outside);
   if (finalist.high > finalist.low) {
     parts.push(svg('path', {class: 'interval', d: `M${x(finalist.low)} ${middle - 6}v12M${x(finalist.high)} ${middle - 6}v12M${x(finalist.low)} ${middle}H${x(finalist.high)}`}));
   }
@@ -93,13 +108,22 @@ function finalistRow(model, finalist, place, samples, intervals) {
 function final(model) {
   if (!model.finalists.length) return null;
   const single = model.finalists.every((finalist) => finalist.samples.length <= 1);
-  const samples = sampleRange(model);
-  const intervals = intervalRange(model);
+  const challengers = model.finalists.filter((finalist) => finalist !== model.usual);
+  const list = el('ol', {class: 'finalists'});
+  const fill = (finalists) => {
+    const samples = sampleRange(finalists);
+    const intervals = intervalRange(model, finalists);
+    list.replaceChildren(...model.finalists.map((finalist, place) => finalistRow(model, finalist, place, samples, intervals)));
+    drawAll(list);
+  };
+  fill(model.finalists);
+  const zoom = challengers.length > 1 && model.usual ? el('label', {class: 'tools'}, el('span', {}, el('input', {type: 'checkbox', onchange: (event) =>
+    fill(event.target.checked ? challengers : model.finalists)}), ' Axes for the challengers alone')) : null;
   const what = model.entry.modelled ? 'Modelled samples' : 'Samples';
   const lead = single
     ? `${what}: one of each, because the stopwatch says the same every time.`
     : `${what} of interleaved rounds: dots, the box of the middle half, its median, and the range from 5 to 95 %. On the right the ratio to the default with its 95 % interval; the grey band is 2 % around the default, within which configurations count as equal.`;
-  return section('final', 'The final', lead,
+  return section('final', 'The final', lead, zoom,
     el('div', {class: 'finalist heads', 'aria-hidden': 'true'}, el('span', {}, 'Configuration'), el('span', {}, what), el('span', {}, `${model.time} ÷ the default's`)),
-    el('ol', {class: 'finalists'}, model.finalists.map((finalist, place) => finalistRow(model, finalist, place, samples, intervals))));
+    list);
 }

@@ -11,7 +11,7 @@ function floorRows(model) {
   if (winner && !same(winner.config, model.choice.default)) rows.push({kind: 'winner', name: `winner, ${time}`, value: each(winner.seconds)});
   if (!floors.rates) return rows;
   const own = floors.winner;
-  rows.push({kind: 'floor', name: `memory floor${word}`, value: own.memory, words: `${digits(own.bytes, 4)} bytes: q, k, v, o, β${own.bytes ? '' : ''} once`});
+  rows.push({kind: 'floor', name: `memory floor${word}`, value: own.memory, words: `${digits(own.bytes, 4)} bytes: q, k, v, o, β${/apf=per_(token|channel)/.test(model.entry.problem) ? ', log γ' : ''} once`});
   if (own.two_phases_memory > 0) {
     rows.push({kind: 'floor', name: `memory floor of two phases${word}`, value: own.two_phases_memory, words: `${digits(own.two_phases_bytes, 4)} bytes: k and β twice, the gain and d in between`});
   }
@@ -38,9 +38,9 @@ function floorTrack(row, low, high, width) {
 function floorAxis(low, high, width) {
   const x = (value) => 10 + (Math.log(value / low) / Math.log(high / low)) * (width - 20);
   const all = logTicks(low, high);
-  const every = Math.max(1, Math.ceil((all.length * 44) / width));
+  const every = Math.max(1, Math.ceil((all.length * 60) / width));
   return svg('svg', {width, height: 16, viewBox: `0 0 ${width} 16`, 'aria-hidden': 'true'}, all.filter((_, i) => i % every === 0).map((tick) =>
-    svg('text', {class: 'tick', x: x(tick), y: 12, 'text-anchor': 'middle'}, nanoseconds(tick))));
+    svg('text', {class: 'tick', x: x(tick), y: 12, 'text-anchor': 'middle'}, `${Number((tick * 1e9).toPrecision(3))} ns`)));
 }
 
 function floors(model) {

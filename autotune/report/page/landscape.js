@@ -23,7 +23,7 @@ function strip(model, axis, range, width) {
   const parts = [];
   for (const tick of logTicks(low, high)) {
     parts.push(svg('line', {class: tick === 1 ? 'grid one' : 'grid', x1: room.left, x2: width - room.right, y1: y(tick), y2: y(tick)}));
-    parts.push(svg('text', {class: 'tick', x: room.left - 6, y: y(tick) + 4, 'text-anchor': 'end'}, times(tick)));
+    parts.push(svg('text', {class: 'tick', x: room.left - 6, y: y(tick) + 4, 'text-anchor': 'end'}, plainTimes(tick)));
   }
   const places = [];
   let path = '';

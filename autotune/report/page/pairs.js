@@ -96,7 +96,7 @@ function pairs(model) {
   };
   model.axes.forEach((first, i) => model.axes.slice(i + 1).forEach((second) => {
     const button = el('button', {type: 'button', class: 'thumbnail', onclick: () => { [rows, columns] = [first, second]; show(); }},
-                      thumbnail(model, first, second), el('span', {}, `${first.name} × ${second.name}`));
+                      thumbnail(model, first, second), el('span', {}, breakable(first.name), ' × ', breakable(second.name)));
     thumbnails.push({button, pair: [first, second]});
   }));
   show();
