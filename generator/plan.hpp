@@ -58,7 +58,8 @@ expected<Config> default_config(const Problem& problem, const Architecture& arch
 /// Every configuration of the space for this problem, legal ones and refused ones with their reason.
 struct Candidate {
   Config config;
-  std::string refusal;  ///< empty: legal
+  std::string refusal;     ///< empty: legal
+  std::string constraint;  ///< name of the rule that refuses it
 };
 expected<std::vector<Candidate>> configuration_space(const Problem& problem, const Architecture& architecture);
 

@@ -89,7 +89,7 @@ expected<std::vector<Candidate>> configuration_space(const Problem& given, const
               config.value_split = split;
               config.inverse = inverse;
               const auto ok = check(*problem, config, architecture);
-              out.push_back({config, ok ? std::string() : ok.error().message});
+              out.push_back(ok ? Candidate{config, {}, {}} : Candidate{config, ok.error().message, ok.error().context});
             }
   return out;
 }

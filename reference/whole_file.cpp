@@ -146,4 +146,32 @@ void abandon_unfinished_files() {
   for (const std::string& name : unfinished().names) ::unlink(name.c_str());
 }
 
+expected<std::string> read_whole_file(const std::string& path, std::size_t most) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not hang here
+  if (file < 0) return io_error(path, "cannot be opened", errno);
+  struct stat found {};
+  std::string text;
+  expected<void> result;
+  if (::fstat(file, &found) != 0 || !S_ISREG(found.st_mode)) {
+    result = Error{ErrorCode::io, fmt::format("{} is not a regular file", path), {}};
+  } else if (static_cast<std::uint64_t>(found.st_size) > most) {
+    result =
+        Error{ErrorCode::corrupt, fmt::format("{} has {} bytes; allowed: at most {}", path, found.st_size, most), {}};
+  } else {
+    text.resize(static_cast<std::size_t>(found.st_size));
+    std::size_t done = 0;
+    while (result && done < text.size()) {
+      const ssize_t got = ::read(file, text.data() + done, text.size() - done);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) result = io_error(path, "cannot be read", errno);
+      if (got <= 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    text.resize(done);
+  }
+  ::close(file);
+  if (!result) return result.error();
+  return text;
+}
+
 }  // namespace osdn::reference

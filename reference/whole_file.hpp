@@ -19,6 +19,9 @@ expected<void> check_writable(const std::string& path);
 expected<void> write_whole_file(const std::string& path, const std::vector<std::span<const std::byte>>& parts);
 expected<void> write_whole_file(const std::string& path, const std::string& text);
 
+/// A regular file's text. Errors: io; corrupt when it is longer than `most` bytes.
+expected<std::string> read_whole_file(const std::string& path, std::size_t most);
+
 /// Removes what is being written and lets nothing more be: a thread that begins to write never returns. The last act of
 /// a process that is interrupted.
 void abandon_unfinished_files();

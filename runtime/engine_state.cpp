@@ -38,7 +38,7 @@ expected<std::shared_ptr<EngineState>> EngineState::create(const EngineOptions& 
 EngineState::EngineState(const EngineOptions& options, std::shared_ptr<const runtime::DeviceContext> device)
     : device_(std::move(device)),
       description_(device_->description()),
-      validate_(options.validate),
+      options_(options),
       compiler_(compiler_options(options, description_)) {
   if (const auto nvrtc = compiler_.nvrtc()) {
     description_.nvrtc_version = nvrtc->version;
@@ -90,8 +90,8 @@ expected<PreparedOperation> EngineState::prepare_plan(generator::Plan plan) {
     }
     kernels.push_back(*std::move(answer.result));
   }
-  return PreparedOperation(
-      std::make_shared<PreparedState>(device_, std::move(plan), std::move(kernels), std::move(reports), validate_));
+  return PreparedOperation(std::make_shared<PreparedState>(device_, std::move(plan), std::move(kernels),
+                                                           std::move(reports), options_.validate));
 }
 
 expected<DevicePointer> EngineState::allocate(std::size_t bytes) {

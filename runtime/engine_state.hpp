@@ -22,6 +22,7 @@ class EngineState {
 
   [[nodiscard]] const runtime::DeviceContext& device() const { return *device_; }
   [[nodiscard]] const DeviceDescription& description() const { return description_; }
+  [[nodiscard]] const EngineOptions& options() const { return options_; }  ///< as they were asked for
   [[nodiscard]] runtime::Compiler& compiler() { return compiler_; }
   /// What plans are made for on this device. Errors: unsupported.
   [[nodiscard]] expected<generator::Architecture> architecture() const;
@@ -50,7 +51,7 @@ class EngineState {
 
   std::shared_ptr<const runtime::DeviceContext> device_;
   DeviceDescription description_;
-  bool validate_;
+  EngineOptions options_;
   std::atomic<bool> lines_{false};
   runtime::Compiler compiler_;
   Kernels kernels_;

@@ -18,7 +18,10 @@ FileLock::FileLock(std::string path, std::chrono::milliseconds patience) : path_
   for (;;) {
     const Attempt result = attempt();
     if (result == Attempt::held || result == Attempt::impossible) return;
-    if (std::chrono::steady_clock::now() >= deadline) return;
+    if (std::chrono::steady_clock::now() >= deadline) {
+      busy_ = true;
+      return;
+    }
     if (result == Attempt::busy) {
       std::this_thread::sleep_for(pause);
       pause = std::min(pause * 2, std::chrono::milliseconds(16));

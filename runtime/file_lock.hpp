@@ -17,6 +17,8 @@ class FileLock {
   FileLock& operator=(const FileLock&) = delete;
 
   [[nodiscard]] bool held() const { return file_ >= 0; }
+  /// Somebody else still holds it; neither held nor busy: there are no locks to be had here.
+  [[nodiscard]] bool busy() const { return busy_; }
 
  private:
   enum class Attempt { held, busy, replaced, impossible };
@@ -24,6 +26,7 @@ class FileLock {
 
   std::string path_;
   int file_ = -1;
+  bool busy_ = false;
 };
 
 }  // namespace osdn::runtime

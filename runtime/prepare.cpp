@@ -17,7 +17,7 @@ expected<generator::Architecture> EngineState::architecture() const {
 }
 
 expected<PreparedOperation> EngineState::prepare(const Problem& problem, const std::optional<Config>& config) {
-  if (const auto* found = operations_.find(problem, config)) {
+  if (const auto* found = operations_.find({problem, config})) {
     memory_hits_.fetch_add((*found)->plan().kernels.size(), std::memory_order_relaxed);
     return PreparedOperation(*found);
   }
@@ -31,7 +31,7 @@ expected<PreparedOperation> EngineState::prepare(const Problem& problem, const s
   if (!plan) return std::move(plan).error();
   auto prepared = prepare_plan(*std::move(plan));
   if (!prepared) return prepared;
-  operations_.insert(problem, config, prepared->state()->as_found_in_memory());
+  operations_.insert({problem, config}, prepared->state()->as_found_in_memory());
   return prepared;
 }
 

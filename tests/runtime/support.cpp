@@ -19,17 +19,6 @@ F symbol(const char* name) {
 
 }  // namespace
 
-TemporaryDirectory::TemporaryDirectory() {
-  std::string name = (std::filesystem::temp_directory_path() / "osdn-test-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary directory");
-  path_ = name;
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 ScopedVariable::ScopedVariable(const char* name, const std::string& value) : name_(name) {
   const char* now = std::getenv(name);
   was_set_ = now != nullptr;

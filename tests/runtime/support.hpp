@@ -11,22 +11,11 @@
 
 #include "null_driver.hpp"
 #include "osdn/engine.hpp"
+#include "tests/temporary_directory.hpp"
 
 namespace osdn::runtime::testing {
 
-/// A directory of its own, mode 0700, that goes with its scope.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  [[nodiscard]] std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
+using osdn::test::TemporaryDirectory;
 
 /// Sets a variable for a scope.
 class ScopedVariable {
