@@ -41,20 +41,23 @@ struct SweepOptions {
   std::string only;    ///< see make_space
   bool fresh = false;  ///< trials in the database do not count
   Circumstances circumstances;
-  std::size_t workspace_limit = 0;
   std::function<void(const TuningProgress&)> progress{};
-  std::function<bool()> cancelled{};  ///< asked often; true: choose among what is known
+  std::function<void(const Trial&)> settled{};  ///< called when a trial of this sweep is in the database
+  std::function<bool()> cancelled{};            ///< asked often; true: choose among what is known
 };
 
 struct SweepResult {
   Choice choice;
   std::vector<Trial> trials;  ///< of every candidate tried, those taken over from the database first
   std::int64_t taken_over = 0;
+  bool raced = true;                ///< false: nothing was new, the choice is the database's
+  std::optional<Error> unrecorded;  ///< the first line that could not be written
   double seconds = 0;
 };
 
 /// Runs to the end, the budget's end or cancellation; every trial is in the database when its candidate is settled.
-/// Errors: those of the laboratory and of the database's append (io: nothing is lost but what could not be written).
+/// Errors: those of the laboratory; internal when not one candidate passed. A database that cannot be written costs
+/// what it would have remembered, not the sweep (SweepResult::unrecorded).
 expected<SweepResult> sweep(const Database& database, Laboratory& laboratory, const SweepOptions& options);
 
 }  // namespace osdn::autotune

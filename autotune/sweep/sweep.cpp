@@ -1,0 +1,57 @@
+#include "autotune/sweep/sweep.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "autotune/search/search.hpp"
+#include "autotune/sweep/conclusion.hpp"
+#include "autotune/sweep/ledger.hpp"
+#include "autotune/sweep/tryout.hpp"
+
+namespace osdn::autotune {
+namespace {
+
+/// Whether the choice in the database is the answer already: it was raced to its end among these very candidates.
+bool still_holds(const Choice& choice, const Ledger& ledger, const Space& space) {
+  if (choice.ended == "interrupted" || choice.ended == "budget") return false;
+  if (choice.candidates != static_cast<std::int64_t>(space.candidates.size())) return false;
+  if (choice.default_config != space.usual || choice.finalists.empty()) return false;
+  for (const Finalist& finalist : choice.finalists) {
+    const Trial* trial = ledger.find(finalist.config);
+    if (trial == nullptr || trial->outcome != Outcome::passed) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+expected<SweepResult> sweep(const Database& database, Laboratory& laboratory, const SweepOptions& options) {
+  auto space = make_space(options.key.problem, options.architecture, options.only);
+  if (!space) return space.error();
+  Clock clock(options);
+  Ledger ledger(database, options);
+  const auto search = make_search(space->candidates, space->usual, options.seed,
+                                  static_cast<std::size_t>(std::max<std::int64_t>(0, options.budget.trials)));
+  Tryout tryout(laboratory, ledger, *search, *space, options, clock);
+  if (auto done = tryout.run(); !done) return done.error();
+
+  SweepResult result;
+  const auto& before = ledger.choice();
+  if (tryout.tried_anew() == 0 && !options.fresh && before && still_holds(*before, ledger, *space)) {
+    result.choice = *before;
+    result.raced = false;
+  } else {
+    auto choice = conclude(laboratory, ledger, *search, *space, options, clock);
+    if (!choice) return choice.error();
+    result.choice = *std::move(choice);
+    ledger.record(result.choice);
+  }
+  result.taken_over = ledger.taken_over();
+  result.trials = ledger.trials();
+  result.unrecorded = ledger.unrecorded();
+  result.seconds = clock.elapsed();
+  return result;
+}
+
+}  // namespace osdn::autotune
