@@ -118,7 +118,8 @@ class Tuner {
   /// Errors: those of Engine::prepare, not_prepared.
   expected<TunedOperation> prepare(const Problem& problem, const Shape& shape, Stream stream = nullptr) const;
 
-  /// Prepares many before serving, in parallel.
+  /// Prepares many before serving, in parallel (one after the other with TunerOptions::agree). What fails is in the
+  /// report. Errors: none so far.
   expected<WarmUpReport> warm_up(std::span<const WarmUpItem> items, const WarmUpOptions& options = {}) const;
 
   /// What it stands on; for the library's own rooms.

@@ -1,0 +1,158 @@
+#include "autotune/tuner_state.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "autotune/sweep/tune.hpp"
+#include "autotune/trace.hpp"
+#include "autotune/trial/crew.hpp"
+#include "runtime/cache_directory.hpp"
+#include "runtime/engine_state.hpp"
+
+namespace osdn {
+namespace {
+
+namespace cuda = runtime::cuda;
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+}  // namespace
+
+expected<std::shared_ptr<TunerState>> TunerState::create(const Engine& engine, const TunerOptions& options) {
+  TunerOptions exact = options;
+  if (exact.trace.empty()) exact.trace = variable("OSDN_TUNING_TRACE");
+  if (exact.mode == TuningMode::tune) {
+    auto worker = autotune::find_worker(exact.worker);
+    if (!worker) return worker.error();
+    exact.worker = *std::move(worker);
+  }
+  auto architecture = engine.state()->architecture();
+  if (!architecture) return architecture.error();
+  autotune::DatabaseOptions where;
+  const EngineOptions& its = engine.state()->options();
+  if (exact.mode != TuningMode::off) {
+    where.directory = autotune::Database::directory(exact.directory, runtime::cache_directory(its.cache_directory));
+    where.read_only = exact.read_only;
+  }
+  where.log = runtime::Log(its.log);
+  auto database = autotune::Database::open(std::move(where));
+  if (!database) return database.error();
+  return std::shared_ptr<TunerState>(new TunerState(engine, exact, *std::move(database), *architecture));
+}
+
+TunerState::TunerState(const Engine& engine, const TunerOptions& options, autotune::Database database,
+                       const generator::Architecture& architecture)
+    : engine_(engine),
+      options_(options),
+      database_(std::move(database)),
+      gpu_(autotune::gpu_of(engine.device())),
+      architecture_(architecture),
+      log_(engine.state()->options().log) {}
+
+expected<TunedOperation> TunerState::prepare(const Problem& problem, const Shape& shape, Stream stream) {
+  const TableKey at{problem, autotune::bucket_of(shape)};
+  if (const auto* found = table_.find(at)) return **found;
+  const auto key = autotune::key_of(problem, shape, engine_.device());
+  if (!key) return key.error();
+  if (capturing(stream)) {
+    return Error{ErrorCode::not_prepared,
+                 fmt::format("{} at {} is not prepared, and the stream is capturing a graph: prepare it before the "
+                             "capture begins",
+                             to_string(key->problem), to_string(shape)),
+                 {}};
+  }
+  const std::string name = to_string(key->problem) + ' ' + to_string(key->bucket);
+  auto answer = flights_.get(name, [&] { return make(*key, shape); });
+  if (!answer.result) return std::move(answer.result).error();
+  table_.insert(at, *answer.result);
+  return **answer.result;
+}
+
+bool TunerState::capturing(Stream stream) const {
+  const runtime::DeviceContext& device = engine_.state()->device();
+  const runtime::ContextScope scope(device);
+  if (scope.result() != cuda::success) return false;  // whoever compiles next says why
+  int status = cuda::capture_status_none;
+  // The legacy stream answers with an error while another stream of its context captures.
+  const auto result = device.driver().stream_is_capturing(static_cast<cuda::Stream>(stream), &status);
+  return result != cuda::success || status != cuda::capture_status_none;
+}
+
+expected<std::shared_ptr<const TunedOperation>> TunerState::make(const autotune::Key& key, const Shape& shape) {
+  trace(key, shape);
+  auto chosen = choose(key, shape);
+  if (chosen) chosen = agree(key, *std::move(chosen));
+  if (!chosen) return std::move(chosen).error();
+  auto operation = engine_.prepare(key.problem, chosen->config);
+  if (!operation) return std::move(operation).error();
+  return std::make_shared<const TunedOperation>(
+      TunedOperation{*std::move(operation), std::make_shared<const TuningProvenance>(std::move(chosen->provenance))});
+}
+
+expected<TunerState::Chosen> TunerState::choose(const autotune::Key& key, const Shape& shape) {
+  auto known = look_up(key, shape);
+  if (!known || options_.mode != TuningMode::tune || shape.t == 0) return known;
+  const TuningSource source = known->provenance.source;
+  if (source == TuningSource::pinned || source == TuningSource::exact) return known;
+  auto found = sweep(key, shape);
+  if (found) return found;
+  const std::string& trouble = found.error().message;
+  log_.warning(fmt::format("{} at {} was not tuned: {}", to_string(key.problem), to_string(shape), trouble));
+  known->provenance.explanation += fmt::format(" (tuning it failed: {})", trouble);
+  return known;
+}
+
+expected<TunerState::Chosen> TunerState::look_up(const autotune::Key& key, const Shape& shape) const {
+  if (options_.mode == TuningMode::off) {
+    auto usual = generator::default_config(key.problem, architecture_);
+    if (!usual) return usual.error();
+    return Chosen{*usual, {TuningSource::heuristic, "the default configuration: tuning is off"}};
+  }
+  auto found =
+      autotune::look_up(database_, key.problem, shape, gpu_, architecture_, options_.mode == TuningMode::deterministic);
+  if (!found) return found.error();
+  return Chosen{found->config, {found->source, std::move(found->explanation)}};
+}
+
+expected<TunerState::Chosen> TunerState::sweep(const autotune::Key& key, const Shape& shape) {
+  autotune::TuneOptions options;
+  options.budget = options_.budget;
+  options.seed = options_.seed;
+  options.worker = options_.worker;
+  options.progress = options_.progress;
+  options.log = log_;
+  const auto done = autotune::tune(engine_, database_, key.problem, shape, options);
+  if (!done) return done.error();
+  if (done->unrecorded) log_.warning(done->unrecorded->message);
+  const autotune::Finalist& winner = done->choice.finalists.front();
+  return Chosen{winner.config,
+                {TuningSource::exact, fmt::format("tuned now: {:.3f} of the default's time ({} candidates tried, {})",
+                                                  winner.ratio, done->choice.tried, done->choice.ended)}};
+}
+
+expected<TunerState::Chosen> TunerState::agree(const autotune::Key& key, Chosen mine) {
+  if (!options_.agree) return mine;
+  const std::string proposal = to_string(mine.config);
+  const std::lock_guard lock(agreeing_);
+  const std::string agreed = options_.agree(to_string(key.problem) + ' ' + to_string(key.bucket), proposal);
+  if (agreed == proposal) return mine;
+  auto config = parse_config(agreed, mine.config);
+  if (!config) return config.error();
+  mine.config = *config;
+  mine.provenance.explanation = fmt::format("agreed with other ranks; this one had: {}", mine.provenance.explanation);
+  return mine;
+}
+
+void TunerState::trace(const autotune::Key& key, const Shape& shape) {
+  if (options_.trace.empty()) return;
+  if (auto written = autotune::append_trace(options_.trace, {key.problem, shape}); !written) {
+    log_.warning(written.error().message);
+  }
+}
+
+}  // namespace osdn
