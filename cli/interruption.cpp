@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <system_error>
 #include <thread>
@@ -22,9 +23,15 @@ sigset_t interruptions() {
   return signals;
 }
 
+std::atomic<bool> finishing_on_interruption{false};
+std::atomic<bool> asked_to_finish{false};
+
 void wait_for(const sigset_t& signals) {
   int number = 0;
-  if (::sigwait(&signals, &number) != 0) return;
+  do {
+    if (::sigwait(&signals, &number) != 0) return;
+    // The first one asks; whoever asks twice means it.
+  } while (finishing_on_interruption && !asked_to_finish.exchange(true));
   reference::abandon_unfinished_files();
   std::signal(number, SIG_DFL);
   ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
@@ -44,6 +51,14 @@ void watch_interruptions() {
   } catch (const std::system_error&) {  // no thread to be had: then they do what they did
     ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   }
+}
+
+void finish_on_interruption() {
+  finishing_on_interruption = true;
+}
+
+bool interrupted() {
+  return asked_to_finish;
 }
 
 }  // namespace osdn::cli

@@ -78,6 +78,7 @@ int run(int argc, char** argv) {
   add_compile(app, exit_code);
   add_run(app, exit_code);
   add_verify(app, exit_code);
+  add_tune(app, exit_code);
   add_cache(app, exit_code);
   refuse_options_as_values(app);
   try {

@@ -11,6 +11,7 @@ void add_generate(CLI::App& app, int& exit_code);
 void add_compile(CLI::App& app, int& exit_code);
 void add_run(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
+void add_tune(CLI::App& app, int& exit_code);
 void add_cache(CLI::App& app, int& exit_code);
 
 }  // namespace osdn::cli

@@ -64,35 +64,55 @@ nlohmann::json Ran::json() const {
   return parsed.is_discarded() ? nlohmann::json::object() : parsed;
 }
 
-Ran osdn(const std::vector<std::string>& arguments, const Environment& environment,
-         std::optional<std::uint64_t> file_limit) {
+Running::Running(const std::vector<std::string>& arguments, const Environment& environment,
+                 std::optional<std::uint64_t> file_limit) {
   static const SharedCache cache;
   // A machine with a GPU is tested the same way: these tests are of the program, on the device that is everywhere.
   Environment all = {{"OSDN_CACHE_DIR", cache.folder()}, {"OSDN_CUDA_LIBRARY", "/nonexistent/libcuda.so.1"}};
   for (const auto& [name, value] : environment) all[name] = value;
-  const std::string folder = make_folder("ran");
-  const pid_t child = ::fork();
-  if (child == 0) become(arguments, all, file_limit, folder + "/out", folder + "/err");
+  folder_ = make_folder("ran");
+  child_ = ::fork();
+  if (child_ == 0) become(arguments, all, file_limit, folder_ + "/out", folder_ + "/err");
+}
+
+Running::~Running() {
+  if (child_ > 0) {
+    ::kill(child_, SIGKILL);
+    wait();
+  }
+  fs::remove_all(folder_);
+}
+
+void Running::signal(int number) const {
+  if (child_ > 0) ::kill(child_, number);
+}
+
+std::string Running::err() const {
+  return read_all(folder_ + "/err");
+}
+
+Ran Running::wait() {
   int status = 0;
-  ::waitpid(child, &status, 0);
+  ::waitpid(child_, &status, 0);
+  child_ = 0;
   Ran ran;
   ran.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  ran.out = read_all(folder + "/out");
-  ran.err = read_all(folder + "/err");
-  fs::remove_all(folder);
+  ran.out = read_all(folder_ + "/out");
+  ran.err = read_all(folder_ + "/err");
   return ran;
+}
+
+Ran osdn(const std::vector<std::string>& arguments, const Environment& environment,
+         std::optional<std::uint64_t> file_limit) {
+  return Running(arguments, environment, file_limit).wait();
 }
 
 int interrupted_osdn(const std::vector<std::string>& arguments, const std::string& cache, int signal,
                      std::chrono::milliseconds delay) {
-  const Environment environment = {{"OSDN_CACHE_DIR", cache}};
-  const pid_t child = ::fork();
-  if (child == 0) become(arguments, environment, {}, "/dev/null", "/dev/null");
+  Running running(arguments, {{"OSDN_CACHE_DIR", cache}});
   std::this_thread::sleep_for(delay);
-  ::kill(child, signal);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  running.signal(signal);
+  return running.wait().exit_code;
 }
 
 std::string golden(const std::string& name) {

@@ -25,6 +25,24 @@ struct Ran {
 
 using Environment = std::map<std::string, std::string>;
 
+/// `osdn arguments…` while it runs; killed when it goes out of scope.
+class Running {
+ public:
+  explicit Running(const std::vector<std::string>& arguments, const Environment& environment = {},
+                   std::optional<std::uint64_t> file_limit = {});
+  ~Running();
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  void signal(int number) const;
+  [[nodiscard]] std::string err() const;  ///< so far
+  Ran wait();
+
+ private:
+  std::string folder_;
+  int child_ = 0;
+};
+
 /// Runs `osdn arguments…` with these variables changed; `file_limit`: no file may grow beyond (a full disk).
 Ran osdn(const std::vector<std::string>& arguments, const Environment& environment = {},
          std::optional<std::uint64_t> file_limit = {});

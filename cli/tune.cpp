@@ -1,0 +1,302 @@
+// osdn tune: the fastest correct configuration of problems on this device, found and remembered.
+#include "autotune/sweep/tune.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "autotune/search/search.hpp"
+#include "autotune/trace.hpp"
+#include "cli/interruption.hpp"
+#include "cli/report.hpp"
+#include "cli/subject.hpp"
+#include "cli/target.hpp"
+#include "cli/tune_report.hpp"
+#include "cli/verbs.hpp"
+#include "generator/text.hpp"
+#include "reference/whole_file.hpp"
+#include "runtime/cache_directory.hpp"
+#include "runtime/engine_state.hpp"
+
+namespace osdn::cli {
+namespace {
+
+constexpr std::size_t most_trace_bytes = std::size_t{64} << 20;
+
+struct Options {
+  SubjectOptions subject;
+  std::vector<std::string> shapes;
+  std::string from_trace;
+  TargetOptions target;
+  std::string directory;
+  std::string budget;
+  std::string only;
+  std::string stopwatch = "auto";
+  std::string worker;
+  std::optional<std::uint64_t> seed;
+  int jobs = 0;
+  bool trials = false;
+  bool resume = false;
+  bool fresh = false;
+  bool dry_run = false;
+  bool json = false;
+};
+
+using Work = std::vector<autotune::TraceLine>;
+
+/// `90s`, `5m`, `200` (trials), or both: `200,90s`.
+expected<TuningBudget> parse_budget(const std::string& text) {
+  TuningBudget budget{0, 0};
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::size_t comma = rest.find(',');
+    const std::string_view item = rest.substr(0, comma);
+    double number = 0;
+    const auto [stop, error] = std::from_chars(item.data(), item.data() + item.size(), number);
+    const std::string_view unit(stop, static_cast<std::size_t>(item.data() + item.size() - stop));
+    const bool trials = unit.empty();
+    const bool whole = number == static_cast<double>(static_cast<std::int64_t>(number));
+    if (error != std::errc() || !(number > 0) || number > 1e9 || (!trials && unit != "s" && unit != "m") ||
+        (trials && !whole)) {
+      return generator::bad_value("option", "--budget", text, "trials (200), seconds (90s), minutes (5m), or 200,90s");
+    }
+    if (trials)
+      budget.trials = static_cast<std::int64_t>(number);
+    else
+      budget.seconds = unit == "m" ? 60 * number : number;
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+  }
+  return budget;
+}
+
+expected<autotune::StopwatchKind> parse_stopwatch(const std::string& text) {
+  if (text == "auto") return autotune::StopwatchKind::automatic;
+  if (text == "events") return autotune::StopwatchKind::events;
+  if (text == "modelled") return autotune::StopwatchKind::modelled;
+  return generator::bad_value("option", "--stopwatch", text, "auto, events or modelled");
+}
+
+expected<Work> read_work(const Options& options) {
+  if (!options.from_trace.empty()) {
+    if (!options.shapes.empty() || !options.subject.problem.empty() || !options.subject.preset.empty()) {
+      return Error{ErrorCode::invalid_argument,
+                   "--from-trace is given with --problem, --preset or --shapes; allowed: one or the other",
+                   {}};
+    }
+    auto text = reference::read_whole_file(options.from_trace, most_trace_bytes);
+    if (!text) return text.error();
+    auto work = autotune::parse_trace(*text);
+    if (!work) {
+      Error error = work.error();
+      error.message = fmt::format("{}: {}", options.from_trace, error.message);
+      return error;
+    }
+    if (work->empty()) {
+      return Error{ErrorCode::invalid_argument, fmt::format("{} names no problem", options.from_trace), {}};
+    }
+    return work;
+  }
+  if (options.shapes.empty()) {
+    return Error{
+        ErrorCode::invalid_argument,
+        "no shape is given; allowed: --shapes b=4,t=8192,h=32 (several, apart by spaces), or --from-trace FILE",
+        {}};
+  }
+  auto problem = find_problem({}, options.subject);
+  if (!problem) return problem.error();
+  Work work;
+  for (const std::string& text : options.shapes) {
+    auto shape = parse_shape(text);
+    if (!shape) return shape.error();
+    if (auto good = validate(*shape); !good) return good.error();
+    work.push_back({*problem, *shape});
+  }
+  return work;
+}
+
+/// Shapes of one bucket share an entry: the first stands for all.
+Work without_repeats(const Work& work) {
+  Work out;
+  for (const auto& line : work) {
+    const autotune::TraceLine* same = nullptr;
+    for (const auto& before : out) {
+      const bool shared =
+          before.problem == line.problem && autotune::bucket_of(before.shape) == autotune::bucket_of(line.shape);
+      if (shared) same = &before;
+    }
+    if (same == nullptr) {
+      out.push_back(line);
+    } else {
+      note(fmt::format("osdn: {} shares its entry with {}: probed as that", to_string(line.shape),
+                       to_string(same->shape)));
+    }
+  }
+  return out;
+}
+
+expected<autotune::Database> open_database(const Options& options) {
+  autotune::DatabaseOptions where;
+  where.directory = autotune::Database::directory(options.directory, runtime::cache_directory({}));
+  return autotune::Database::open(std::move(where));
+}
+
+expected<Json> dry_run(const Target& target, const Options& options, const Work& work, const TuningBudget& budget) {
+  Json out = Json::array();
+  for (const auto& line : work) {
+    auto space = autotune::make_space(line.problem, target.architecture, options.only);
+    if (!space) return space.error();
+    const auto search = autotune::make_search(space->candidates, space->usual, options.seed.value_or(1),
+                                              static_cast<std::size_t>(budget.trials));
+    Json row = to_json(*space);
+    row["problem"] = to_string(line.problem);
+    row["shape"] = to_string(line.shape);
+    row["arch"] = generator::to_string(target.architecture);
+    row["strategy"] = search->name();
+    row["at_most"] = search->expected_total();
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+std::string dry_run_text(const Json& rows) {
+  std::string text;
+  for (const Json& row : rows) {
+    text +=
+        fmt::format("{}{} at {} on {}: {}\n  {}: at most {} trials", text.empty() ? "" : "\n\n",
+                    row["problem"].get<std::string>(), row["shape"].get<std::string>(), row["arch"].get<std::string>(),
+                    space_text(row), row["strategy"].get<std::string>(), row["at_most"].dump());
+  }
+  return text;
+}
+
+autotune::TuneOptions tune_options(const Options& options, const TuningBudget& budget,
+                                   autotune::StopwatchKind stopwatch) {
+  autotune::TuneOptions out;
+  out.budget = budget;
+  out.seed = options.seed.value_or(1);
+  out.only = options.only;
+  out.fresh = options.fresh;
+  out.worker = options.worker;
+  out.stopwatch = stopwatch;
+  out.compilers = options.jobs;
+  out.cancelled = interrupted;
+  out.progress = [](const TuningProgress& now) { progress(progress_text(now)); };
+  if (options.trials) {
+    out.settled = [](const autotune::Trial& trial) {
+      progress({});
+      note(trial_text(trial));
+    };
+  }
+  return out;
+}
+
+/// The seed of a sweep that was interrupted, so that the same candidates come in the same order.
+void take_up(const autotune::Database& database, const autotune::Key& key, autotune::TuneOptions& options,
+             bool seed_given) {
+  const autotune::Entry entry = database.load(key);
+  if (entry.trials.empty()) note(fmt::format("osdn: nothing to resume for {}", to_string(key.problem)));
+  if (entry.choice && !seed_given) options.seed = entry.choice->seed;
+}
+
+expected<Json> tune_all(const Target& target, const autotune::Database& database, const Work& work,
+                        const Options& options, const autotune::TuneOptions& how) {
+  Json sweeps = Json::array();
+  for (const auto& line : work) {
+    if (interrupted()) break;
+    autotune::TuneOptions exact = how;
+    if (options.resume) {
+      auto key = autotune::key_of(line.problem, line.shape, target.engine->device());
+      if (!key) return key.error();
+      take_up(database, *key, exact, options.seed.has_value());
+    }
+    auto result = autotune::tune(*target.engine, database, line.problem, line.shape, exact);
+    progress({});
+    if (!result) {
+      Error error = result.error();
+      error.message = fmt::format("{} at {}: {}", to_string(line.problem), to_string(line.shape), error.message);
+      return error;
+    }
+    if (result->unrecorded) note(fmt::format("osdn: warning: {}", result->unrecorded->message));
+    sweeps.push_back(to_json(*result, line.problem));
+  }
+  return sweeps;
+}
+
+expected<int> tune(const Options& options) {
+  if (options.resume && options.fresh) {
+    return Error{ErrorCode::invalid_argument, "--resume is given with --fresh; allowed: one of them", {}};
+  }
+  auto budget = parse_budget(options.budget);
+  if (!budget) return budget.error();
+  auto stopwatch = parse_stopwatch(options.stopwatch);
+  if (!stopwatch) return stopwatch.error();
+  auto listed = read_work(options);
+  if (!listed) return listed.error();
+  if (options.target.device == "reference") {
+    return generator::bad_value("option", "--device", "reference", "auto, gpu or emulator");
+  }
+  auto target = open_target(options.target);
+  if (!target) return target.error();
+  if (options.json)
+    note(target->first_line);
+  else
+    print(target->first_line);
+  const Work work = without_repeats(*listed);
+  if (options.dry_run) {
+    auto rows = dry_run(*target, options, work, *budget);
+    if (!rows) return rows.error();
+    if (options.json)
+      print_json(Json{{"dry_run", *rows}});
+    else
+      print(dry_run_text(*rows));
+    return success;
+  }
+  auto database = open_database(options);
+  if (!database) return database.error();
+  finish_on_interruption();
+  auto sweeps = tune_all(*target, *database, work, options, tune_options(options, *budget, *stopwatch));
+  if (!sweeps) return sweeps.error();
+  if (options.json) {
+    print_json(Json{{"device", to_json(target->engine->device())},
+                    {"database", database->directory()},
+                    {"interrupted", interrupted()},
+                    {"sweeps", *sweeps}});
+  } else {
+    print(sweeps_text(*sweeps));
+    if (!database->refusal().empty()) print(fmt::format("not remembered: {}", database->refusal()));
+  }
+  return success;
+}
+
+}  // namespace
+
+void add_tune(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("tune", "Find the fastest correct configuration on this device, and remember it");
+  add_subject_options(*verb, options->subject);
+  verb->add_option("--shapes", options->shapes, "shapes to tune for: b=4,t=8192,h=32,hv=32 …");
+  verb->add_option("--from-trace", options->from_trace, "file of problems and shapes, as a host application logs them");
+  verb->add_option("--device", options->target.device, "auto (a GPU, else the emulator), gpu or emulator");
+  verb->add_option("--arch", options->target.arch, "architecture that the emulator plays: sm_80, sm_90, …");
+  verb->add_option("--budget", options->budget, "of each shape: trials (200), time (90s, 5m) or both (200,90s)");
+  verb->add_option("--seed", options->seed, "orders what is tried (1)");
+  verb->add_option("--only", options->only, "narrows the space: chunk=32|64,warps=4 (the default stays in it)");
+  verb->add_flag("--trials", options->trials, "say every trial, on stderr, when it is in the database");
+  verb->add_flag("--resume", options->resume, "go on with a sweep that was interrupted, with its seed");
+  verb->add_flag("--fresh", options->fresh, "measure everything again, whatever the database knows");
+  verb->add_flag("--dry-run", options->dry_run, "only say what would be tried, what not, and why");
+  verb->add_option("--directory", options->directory, "tuning database ($OSDN_TUNING_DIR, else in the cache's folder)");
+  verb->add_option("--stopwatch", options->stopwatch, "auto, events (device events) or modelled (emulator)");
+  verb->add_option("--worker", options->worker, "the program that runs candidates (osdn-tune-worker)");
+  verb->add_option("--jobs", options->jobs, "processes that compile at the same time (as cores and memory allow)");
+  verb->add_flag("--json", options->json, "print one JSON object");
+  verb->callback([options, &exit_code] {
+    const auto code = tune(*options);
+    exit_code = code ? *code : fail(code.error(), options->json);
+  });
+}
+
+}  // namespace osdn::cli
