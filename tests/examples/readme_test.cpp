@@ -1,16 +1,19 @@
 // What the README shows is what is built and what runs.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <random>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "reference/forward.hpp"
+#include "tests/temporary_directory.hpp"
 
 namespace {
 
@@ -20,17 +23,32 @@ std::string read(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// The text between the only ```cpp line and the ``` after it.
-std::string cpp_block(const std::string& markdown) {
+/// The texts between ```cpp lines and the ``` after each.
+std::vector<std::string> cpp_blocks(const std::string& markdown) {
   const std::string open = "\n```cpp\n";
-  const std::size_t begin = markdown.find(open);
-  if (begin == std::string::npos || markdown.find(open, begin + 1) != std::string::npos) return {};
-  const std::size_t end = markdown.find("\n```\n", begin + open.size());
-  return markdown.substr(begin + open.size(), end + 1 - begin - open.size());
+  std::vector<std::string> blocks;
+  for (std::size_t at = markdown.find(open); at != std::string::npos; at = markdown.find(open, at + 1)) {
+    const std::size_t begin = at + open.size();
+    blocks.push_back(markdown.substr(begin, markdown.find("\n```\n", begin) + 1 - begin));
+  }
+  return blocks;
 }
 
-TEST(Readme, ShowsTheExampleThatIsBuilt) {
-  EXPECT_EQ(cpp_block(read(OSDN_SOURCE_FOLDER "/README.md")), read(OSDN_SOURCE_FOLDER "/examples/forward.cpp"));
+std::string without_indentation(const std::string& text) {
+  std::istringstream lines(text);
+  std::string out;
+  for (std::string line; std::getline(lines, line);) {
+    out += line.substr(std::min(line.find_first_not_of(' '), line.size())) + "\n";
+  }
+  return out;
+}
+
+TEST(Readme, ShowsTheExamplesThatAreBuilt) {
+  const auto blocks = cpp_blocks(read(OSDN_SOURCE_FOLDER "/README.md"));
+  ASSERT_EQ(blocks.size(), 2U);
+  EXPECT_EQ(blocks[0], read(OSDN_SOURCE_FOLDER "/examples/forward.cpp"));
+  const std::string tuned = without_indentation(read(OSDN_SOURCE_FOLDER "/examples/tuned.cpp"));
+  EXPECT_NE(tuned.find(without_indentation(blocks[1])), std::string::npos) << blocks[1];
 }
 
 struct Finished {
@@ -93,6 +111,32 @@ TEST(Example, SaysWhatIsWrongWhenThereIsNoDriver) {
   const Finished example = run("'" OSDN_EXAMPLE "' /nowhere/libcuda.so.1 2>&1");
   EXPECT_NE(example.status, 0);
   EXPECT_NE(example.output.find("/nowhere/libcuda.so.1"), std::string::npos) << example.output;
+}
+
+/// A tuning database of its own, for a while.
+class TuningFolder {
+ public:
+  TuningFolder() { ::setenv("OSDN_TUNING_DIR", folder_.path().c_str(), 1); }
+  ~TuningFolder() { ::unsetenv("OSDN_TUNING_DIR"); }
+  TuningFolder(const TuningFolder&) = delete;
+  TuningFolder& operator=(const TuningFolder&) = delete;
+
+ private:
+  osdn::test::TemporaryDirectory folder_;
+};
+
+TEST(Example, TunesOnceAndThenKnows) {
+  const TuningFolder folder;
+  const std::string command = "'" OSDN_TUNED_EXAMPLE "' '" OSDN_EMULATOR_LIBRARY "' 6";
+  const Finished first = run(command);
+  ASSERT_EQ(first.status, 0) << first.output;
+  EXPECT_NE(first.output.find("tuned now"), std::string::npos) << first.output;
+  const Finished second = run(command);
+  ASSERT_EQ(second.status, 0) << second.output;
+  EXPECT_TRUE(second.output.starts_with("exact: ")) << second.output;
+  EXPECT_EQ(second.output.find("tuned now"), std::string::npos) << second.output;
+  const auto config = [](const std::string& text) { return text.substr(text.find("\nchunk=")); };
+  EXPECT_EQ(config(first.output), config(second.output));
 }
 
 }  // namespace
