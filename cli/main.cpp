@@ -80,6 +80,7 @@ int run(int argc, char** argv) {
   add_verify(app, exit_code);
   add_tune(app, exit_code);
   add_cache(app, exit_code);
+  add_report(app, exit_code);
   refuse_options_as_values(app);
   try {
     app.parse(argc, argv);

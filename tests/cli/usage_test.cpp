@@ -5,8 +5,8 @@ namespace osdn::test {
 namespace {
 
 const std::vector<std::vector<std::string>> verbs = {
-    {"doctor"}, {"list"},           {"generate"},      {"compile"},         {"run"},
-    {"verify"}, {"cache", "stats"}, {"cache", "show"}, {"cache", "verify"}, {"cache", "clear"}};
+    {"doctor"},         {"list"},          {"generate"},        {"compile"},        {"run"},   {"verify"},
+    {"cache", "stats"}, {"cache", "show"}, {"cache", "verify"}, {"cache", "clear"}, {"report"}};
 
 TEST_F(Program, EveryVerbHasHelpAndJson) {
   for (auto arguments : verbs) {
@@ -34,7 +34,8 @@ TEST_F(Program, EveryVerbsJsonIsOneObject) {
       {"cache", "stats", "--json"},
       {"cache", "show", "--json"},
       {"cache", "verify", "--json"},
-      {"cache", "clear", "--json"}};
+      {"cache", "clear", "--json"},
+      {"report", path("report.html"), "--json"}};
   for (const auto& call : calls) {
     const Ran ran = osdn(call);
     EXPECT_EQ(ran.exit_code, 0) << call[0] << ran.err;
@@ -118,6 +119,9 @@ INSTANTIATE_TEST_SUITE_P(
         Misuse{"option_for_a_value",
                {"compile", "--preset", "paper", "--arch", "--chunk", "16"},
                "--arch: its value is missing"},
+        Misuse{"no_page", {"report"}, "OUT"},
+        Misuse{"report_directory", {"report", "x.html", "--directory", "not-there"}, "--directory was not-there"},
+        Misuse{"report_problem", {"report", "x.html", "--problem", "osdn_forward:k=100"}, "k was '100'"},
         Misuse{"cache_key", {"cache", "show", "none-begins-so"}, "none-begins-so"}),
     [](const auto& test) { return std::string(test.param.name); });
 
