@@ -262,6 +262,47 @@ TEST(Sweep, WritesDownWhatBreaksWhileItIsTimed) {
   EXPECT_EQ(result.choice.gated_out, 1);
 }
 
+TEST(Sweep, DropsWhatBreaksInTheRace) {
+  Subject subject;
+  auto laboratory = subject.laboratory();
+  const Config fragile = subject.best().config;
+  laboratory.break_at(fragile, 1, {Outcome::faulted, "an illegal address"});  // its trial was good
+  const SweepResult result = sweep_of(subject, laboratory);
+  EXPECT_NE(result.choice.finalists.front().config, fragile);
+  const Entry entry = subject.database().load(subject.options().key);
+  EXPECT_EQ(trial_of(entry, fragile)->outcome, Outcome::faulted);
+  EXPECT_EQ(trial_of(entry, fragile)->ratio, 0);
+  EXPECT_EQ(result.choice.gated_out, 1);
+}
+
+TEST(Sweep, GoesOnWhenTheDefaultBreaksWhileItIsTimed) {
+  Subject subject;
+  auto laboratory = subject.laboratory();
+  laboratory.break_at(subject.usual(), 0, {Outcome::faulted, "an illegal address"});
+  const SweepResult result = sweep_of(subject, laboratory);
+  EXPECT_EQ(result.choice.finalists.front().config, subject.best().config);
+  EXPECT_EQ(result.choice.gated_out, 1);
+  EXPECT_EQ(result.choice.tried, result.choice.candidates);
+}
+
+TEST(Sweep, RacesAgainAfterARaceThatWasInterrupted) {
+  Subject subject;
+  bool in_the_final = false;
+  subject.options().progress = [&](const TuningProgress& progress) { in_the_final = progress.phase == "final"; };
+  subject.options().cancelled = [&] { return in_the_final; };
+  auto first = subject.laboratory();
+  const SweepResult cut = sweep_of(subject, first);
+  EXPECT_EQ(cut.choice.ended, "interrupted");
+  EXPECT_EQ(cut.choice.tried, cut.choice.candidates);
+  subject.options().progress = {};
+  subject.options().cancelled = {};
+  auto second = subject.laboratory();
+  const SweepResult whole = sweep_of(subject, second);
+  EXPECT_EQ(second.gated(), 0);
+  EXPECT_TRUE(whole.raced);
+  EXPECT_NE(whole.choice.ended, "interrupted");
+}
+
 TEST(Sweep, GivesTheSameTrialsAgainForASeed) {
   std::vector<std::vector<Trial>> runs;
   for (int run = 0; run < 2; ++run) {

@@ -253,6 +253,25 @@ TEST_F(Tuners, StopWarmingUpWhenAsked) {
   EXPECT_EQ(report.prepared + report.skipped, items[0].shapes.size());
 }
 
+TEST_F(Tuners, MeetKeysInOrderWhileRanksAgree) {
+  std::vector<WarmUpItem> items = {{small(), {}}};
+  std::vector<std::string> expected;
+  for (std::int64_t t = 1; t < 100'000; t *= 2) {
+    items[0].shapes.push_back({.b = 1, .t = t, .h = 1, .hv = 1});
+    expected.push_back(to_string(key().problem) + ' ' + to_string(autotune::bucket_of(items[0].shapes.back())));
+  }
+  TunerOptions with = options(TuningMode::cache);
+  std::vector<std::string> asked;
+  with.agree = [&](std::string_view name, std::string_view proposal) {
+    asked.emplace_back(name);
+    return std::string(proposal);
+  };
+  WarmUpOptions how;
+  how.threads = 8;
+  EXPECT_TRUE(Tuner::create(engine_, with).value_or_throw().warm_up(items, how));
+  EXPECT_EQ(asked, expected);
+}
+
 TEST_F(Tuners, RefuseToTuneWithoutAWorker) {
   TunerOptions with = options(TuningMode::tune);
   with.worker = folder_ / "no-such-program";
