@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "autotune/database/database.hpp"
+#include "autotune/trial/crew.hpp"
 #include "cli/emulator.hpp"
 #include "cli/execute.hpp"
 #include "cli/report.hpp"
@@ -85,6 +87,36 @@ Finding find_cache() {
   return out;
 }
 
+Finding find_tuning() {
+  Finding out{.what = "tuning database",
+              .advice =
+                  "defaults are used and nothing tuned is remembered; name a directory of your own in "
+                  "OSDN_TUNING_DIR"};
+  autotune::DatabaseOptions options;
+  options.directory = autotune::Database::directory({}, runtime::cache_directory({}));
+  options.log = runtime::Log([](LogLevel, std::string_view) {});
+  const auto database = autotune::Database::open(std::move(options));
+  out.found = database && database->refusal().empty();
+  if (!database)
+    out.detail = database.error().message;
+  else if (out.found)
+    out.detail = fmt::format("{}, {} entries", database->directory(), database->keys().size());
+  else
+    out.detail = database->refusal();
+  return out;
+}
+
+Finding find_tuning_worker() {
+  Finding out{.what = "tuning worker",
+              .advice =
+                  "build the target osdn_tune_worker, or name the program in OSDN_TUNE_WORKER; without it "
+                  "nothing can be tuned"};
+  const auto worker = autotune::find_worker({});
+  out.found = worker.has_value();
+  out.detail = worker ? *worker : worker.error().message;
+  return out;
+}
+
 /// The whole way, small: generated, compiled, launched, judged.
 expected<std::vector<reference::Verdict>> journey(const TargetOptions& options) {
   auto target = open_target(options);
@@ -117,7 +149,8 @@ Finding try_device(const char* device) {
 }
 
 int doctor(bool json) {
-  std::vector<Finding> findings = {find_gpu(), find_emulator(), find_compiler(), find_cache()};
+  std::vector<Finding> findings = {find_gpu(),   find_emulator(), find_compiler(),
+                                   find_cache(), find_tuning(),   find_tuning_worker()};
   const bool gpu = findings[0].found;
   const bool emulator = findings[1].found;
   const bool compiler = findings[2].found;

@@ -36,6 +36,10 @@ TEST_F(Program, WithoutNvrtcItSaysWhatToDo) {
 }
 
 TEST_F(Program, DoctorFindsTheWholeWay) {
+  const Ran lost = osdn({"doctor"}, {{"OSDN_TUNE_WORKER", "/nonexistent/worker"}, {"OSDN_TUNING_DIR", "/proc/tuning"}});
+  EXPECT_NE(lost.out.find("missing  tuning worker"), std::string::npos) << lost.out;
+  EXPECT_NE(lost.out.find("/nonexistent/worker"), std::string::npos) << lost.out;
+  EXPECT_NE(lost.out.find("missing  tuning database"), std::string::npos) << lost.out;
   const Ran ran = osdn({"doctor", "--json"});
   EXPECT_EQ(ran.exit_code, 0) << ran.out;
   EXPECT_TRUE(ran.json()["runs"].get<bool>());
