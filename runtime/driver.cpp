@@ -22,6 +22,7 @@ expected<std::shared_ptr<Driver>> bind(void* library, const Place& place) {
   driver->member = reinterpret_cast<decltype(Driver::member)>(::dlsym(library, #symbol)); \
   if (driver->member == nullptr) missing += missing.empty() ? #symbol : ", " #symbol;
   OSDN_DRIVER_ENTRIES(OSDN_BIND)
+  OSDN_DRIVER_PLAIN_ENTRIES(OSDN_BIND)
 #undef OSDN_BIND
   if (!missing.empty()) {
     return Error{ErrorCode::library_not_found,

@@ -21,7 +21,11 @@ struct Driver {
   using Module = cuda::Module;
   using Function = cuda::Function;
   using Stream = cuda::Stream;
+  using Event = cuda::Event;
+  using Graph = cuda::Graph;
+  using GraphExec = cuda::GraphExec;
   OSDN_DRIVER_ENTRIES(OSDN_DECLARE)
+  OSDN_DRIVER_PLAIN_ENTRIES(OSDN_DECLARE)
 #undef OSDN_DECLARE
 
   std::string library;    ///< path it was loaded from

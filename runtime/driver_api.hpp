@@ -13,6 +13,9 @@ using Context = struct ContextTag*;        // CUcontext
 using Module = struct ModuleTag*;          // CUmodule
 using Function = struct FunctionTag*;      // CUfunction
 using Stream = struct StreamTag*;          // CUstream
+using Event = struct EventTag*;            // CUevent
+using Graph = struct GraphTag*;            // CUgraph
+using GraphExec = struct GraphExecTag*;    // CUgraphExec
 
 inline constexpr Result success = 0;
 inline constexpr Result error_out_of_memory = 2;
@@ -43,6 +46,10 @@ inline constexpr int memory_type_host = 1;  // CUmemorytype
 
 // CUstreamCaptureStatus
 inline constexpr int capture_status_none = 0;
+
+inline constexpr int capture_mode_thread_local = 1;     // CUstreamCaptureMode
+inline constexpr unsigned int stream_non_blocking = 1;  // CUstream_flags
+inline constexpr unsigned int event_default = 0;        // CUevent_flags
 
 // CUjit_option
 inline constexpr int jit_error_log_buffer = 5;
@@ -90,4 +97,24 @@ inline constexpr int jit_error_log_buffer_size_bytes = 6;
   X(pointer_get_attribute, cuPointerGetAttribute, cuPointerGetAttribute,                                            \
     (void* value, int attribute, DeviceAddress address))                                                            \
   X(stream_synchronize, cuStreamSynchronize, cuStreamSynchronize, (Stream stream))                                  \
-  X(stream_is_capturing, cuStreamIsCapturing, cuStreamIsCapturing, (Stream stream, int* status))
+  X(stream_is_capturing, cuStreamIsCapturing, cuStreamIsCapturing, (Stream stream, int* status))                    \
+  X(memory_get_info, cuMemGetInfo, cuMemGetInfo_v2, (std::size_t * free, std::size_t * total))                      \
+  X(copy_on_device, cuMemcpyDtoD, cuMemcpyDtoD_v2, (DeviceAddress to, DeviceAddress from, std::size_t bytes))       \
+  X(stream_create, cuStreamCreate, cuStreamCreate, (Stream * stream, unsigned int flags))                           \
+  X(stream_destroy, cuStreamDestroy, cuStreamDestroy_v2, (Stream stream))                                           \
+  X(stream_begin_capture, cuStreamBeginCapture, cuStreamBeginCapture_v2, (Stream stream, int mode))                 \
+  X(stream_end_capture, cuStreamEndCapture, cuStreamEndCapture, (Stream stream, Graph * graph))                     \
+  X(event_create, cuEventCreate, cuEventCreate, (Event * event, unsigned int flags))                                \
+  X(event_destroy, cuEventDestroy, cuEventDestroy_v2, (Event event))                                                \
+  X(event_record, cuEventRecord, cuEventRecord, (Event event, Stream stream))                                       \
+  X(event_synchronize, cuEventSynchronize, cuEventSynchronize, (Event event))                                       \
+  X(graph_instantiate, cuGraphInstantiate, cuGraphInstantiateWithFlags,                                             \
+    (GraphExec * executable, Graph graph, unsigned long long flags))                                                \
+  X(graph_launch, cuGraphLaunch, cuGraphLaunch, (GraphExec executable, Stream stream))                              \
+  X(graph_destroy, cuGraphDestroy, cuGraphDestroy, (Graph graph))                                                   \
+  X(graph_exec_destroy, cuGraphExecDestroy, cuGraphExecDestroy, (GraphExec executable))
+
+// Likewise, but looked up by the plain name where a newer cuda.h maps it to another: drivers before 12.8 have no
+// cuEventElapsedTime_v2, and its parameters are the same.
+#define OSDN_DRIVER_PLAIN_ENTRIES(X) \
+  X(event_elapsed_time, cuEventElapsedTime, cuEventElapsedTime, (float* milliseconds, Event start, Event end))

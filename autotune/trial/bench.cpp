@@ -62,7 +62,7 @@ Bench::~Bench() = default;
 expected<PreparedOperation> Bench::prepare(const Config& config) {
   const std::string text = to_string(config);
   if (const auto known = prepared_.find(text); known != prepared_.end()) return known->second;
-  auto plan = plan_of(setup_.problem, config, ready_.architecture, hooks_);
+  auto plan = plan_of(setup_.problem, config, ready_.architecture, hooks_, true);
   if (!plan) return plan.error();
   auto operation = engine_.state()->prepare_plan(*std::move(plan));
   if (operation) prepared_.emplace(text, *operation);
@@ -97,12 +97,19 @@ Bench::Checked Bench::gate(const Config& config, const About& about) {
   return {*verdict, false};
 }
 
-Measurement Bench::measure(const std::vector<Config>& configs, int rounds, const About& about) {
+expected<Measurement> Bench::measure(const std::vector<Config>& configs, int rounds, const About& about) {
   const auto broken = [&](std::size_t index, const Error& error) {
     Measurement out;
     out.broken = Measurement::Breakage{index, with_fault(verdict_of(error))};
     return out;
   };
+  if (!stopwatch_) {
+    about("preparing", 0);
+    const StopwatchSettings settings{engine_, setup_.problem, setup_.shape, setup_.seed, setup_.lock_directory};
+    auto made = setup_.modelled ? modelled_stopwatch(settings) : events_stopwatch(settings);
+    if (!made) return made.error();
+    stopwatch_ = *std::move(made);
+  }
   std::vector<PreparedOperation> operations;
   for (std::size_t i = 0; i < configs.size(); ++i) {
     about("preparing", i);
@@ -110,14 +117,7 @@ Measurement Bench::measure(const std::vector<Config>& configs, int rounds, const
     if (!operation) return broken(i, operation.error());
     operations.push_back(*operation);
   }
-  if (!stopwatch_) {
-    about("preparing", 0);
-    const StopwatchSettings settings{engine_, setup_.problem, setup_.shape, setup_.seed};
-    auto made = modelled_stopwatch(settings);
-    if (!made) return broken(0, made.error());
-    stopwatch_ = *std::move(made);
-  }
-  Measurement out = stopwatch_->measure(operations, rounds, [&](std::size_t i) { about("timing", i); });
+  Measurement out = stopwatch_->measure(operations, rounds, about);
   if (out.broken) out.broken->verdict = with_fault(std::move(out.broken->verdict));
   return out;
 }

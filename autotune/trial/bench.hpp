@@ -30,7 +30,8 @@ class Bench {
     bool lost = false;  ///< the context may be dead
   };
   Checked gate(const Config& config, const About& about);
-  Measurement measure(const std::vector<Config>& configs, int rounds, const About& about);
+  /// Errors: what keeps every candidate from being timed.
+  expected<Measurement> measure(const std::vector<Config>& configs, int rounds, const About& about);
 
  private:
   Bench(const Setup& setup, const WorkerHooks& hooks, Engine engine, Ready ready);

@@ -37,9 +37,10 @@ runtime::CompilerOptions compiler_options(const Setup& setup, LogCallback log) {
 }  // namespace
 
 expected<generator::Plan> plan_of(const Problem& problem, const Config& config,
-                                  const generator::Architecture& architecture, const WorkerHooks& hooks) {
+                                  const generator::Architecture& architecture, const WorkerHooks& hooks,
+                                  bool on_device) {
   auto plan = generator::plan(problem, config, architecture);
-  if (plan && hooks.edit_plan) hooks.edit_plan(*plan);
+  if (plan && hooks.edit_plan) hooks.edit_plan(*plan, on_device);
   return plan;
 }
 
@@ -55,6 +56,8 @@ Verdict verdict_of(const Error& error) {
       if (error.message.find("CUDA_ERROR_LAUNCH_TIMEOUT") != std::string::npos) {
         return {Outcome::hung, one_line(error.message)};
       }
+      return {Outcome::faulted, one_line(error.message)};
+    case ErrorCode::out_of_memory:
       return {Outcome::faulted, one_line(error.message)};
     default:
       return {Outcome::died, one_line(error.message)};
@@ -96,7 +99,7 @@ CandidateCompiler::CandidateCompiler(const Setup& setup, const WorkerHooks& hook
     : setup_(setup), hooks_(hooks), compiler_(compiler_options(setup, std::move(log))) {}
 
 Compiled CandidateCompiler::compile(const Config& config) {
-  auto plan = plan_of(setup_.problem, config, setup_.architecture, hooks_);
+  auto plan = plan_of(setup_.problem, config, setup_.architecture, hooks_, false);
   if (!plan) return {verdict_of(plan.error()), {}};
   std::vector<KernelReport> reports;
   for (const generator::KernelPlan& kernel : plan->kernels) {

@@ -13,7 +13,8 @@ namespace osdn::autotune {
 
 /// The plan of a candidate, with the worker's edits. Errors: those of generator::plan.
 expected<generator::Plan> plan_of(const Problem& problem, const Config& config,
-                                  const generator::Architecture& architecture, const WorkerHooks& hooks);
+                                  const generator::Architecture& architecture, const WorkerHooks& hooks,
+                                  bool on_device);
 
 /// What an error on the way to loaded kernels says of the candidate.
 [[nodiscard]] Verdict verdict_of(const Error& error);

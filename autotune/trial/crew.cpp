@@ -19,8 +19,11 @@
 namespace osdn::autotune {
 namespace {
 
-// What a worker takes that compiles: NVRTC 13.0 and one of the larger kernels.
-constexpr std::uint64_t compiler_bytes = std::uint64_t{512} << 20;
+using namespace std::chrono_literals;
+
+// What a worker takes that compiles, with room to spare: with NVRTC 13.0 103 MB for bf16 kernels of k = v = 128, 172 MB
+// for the largest, tf32x3 of k = v = 256.
+constexpr std::uint64_t compiler_bytes = std::uint64_t{256} << 20;
 
 std::uint64_t available_bytes() {
   std::ifstream file("/proc/meminfo");
@@ -50,9 +53,31 @@ std::string problem_of_cache(const EngineOptions& options) {
   return ::access(directory.c_str(), W_OK) == 0 ? "" : fmt::format("{} cannot be written", directory);
 }
 
+/// Null where there is none.
+const Json& field(const Json& json, const char* name) {
+  static const Json null;
+  const auto found = json.is_object() ? json.find(name) : json.end();
+  return json.is_object() && found != json.end() ? *found : null;
+}
+
+bool flag(const Json& json, const char* name, bool otherwise) {
+  const Json& found = field(json, name);
+  return found.is_boolean() ? found.get<bool>() : otherwise;
+}
+
 Verdict verdict_of(const Post::Answer& answer) {
   if (answer.end == Post::Answer::End::hung) return {Outcome::hung, answer.reason};
   return {Outcome::died, answer.reason};
+}
+
+/// Where no worker can be started, what keeps it from that may pass: descriptors, memory, processes.
+Post::Answer insist(Post& post, const Json& request) {
+  for (const auto pause : {200ms, 800ms, 2000ms}) {
+    Post::Answer answer = post.ask(request);
+    if (answer.end != Post::Answer::End::absent) return answer;
+    std::this_thread::sleep_for(pause);
+  }
+  return post.ask(request);
 }
 
 class Crew : public Laboratory {
@@ -95,11 +120,11 @@ class Crew : public Laboratory {
 
   Compiled compile(const Config& config) override {
     std::unique_ptr<Post> post = acquire();
-    const Post::Answer answer = post->ask({{"request", "compile"}, {"config", to_string(config)}});
+    const Post::Answer answer = insist(*post, {{"request", "compile"}, {"config", to_string(config)}});
     release(std::move(post));
     if (answer.end != Post::Answer::End::result) return {verdict_of(answer), {}};
-    auto verdict = read_verdict(answer.json.value("verdict", Json()));
-    auto resources = read_resources(answer.json.value("resources", Json()));
+    auto verdict = read_verdict(field(answer.json, "verdict"));
+    auto resources = read_resources(field(answer.json, "resources"));
     if (!verdict || !resources) {
       const Error& error = !verdict ? verdict.error() : resources.error();
       return {{Outcome::died, "the worker answered nonsense: " + error.message}, {}};
@@ -110,10 +135,10 @@ class Crew : public Laboratory {
   [[nodiscard]] int compilers() const override { return most_compilers_; }
 
   Verdict gate(const Config& config) override {
-    const Post::Answer answer = gate_->ask({{"request", "gate"}, {"config", to_string(config)}});
+    const Post::Answer answer = insist(*gate_, {{"request", "gate"}, {"config", to_string(config)}});
     if (answer.end != Post::Answer::End::result) return verdict_of(answer);
-    if (answer.json.value("lost", true)) gate_->dismiss();
-    auto verdict = read_verdict(answer.json.value("verdict", Json()));
+    if (flag(answer.json, "lost", true)) gate_->dismiss();
+    auto verdict = read_verdict(field(answer.json, "verdict"));
     if (!verdict) return {Outcome::died, "the worker answered nonsense: " + verdict.error().message};
     return *verdict;
   }
@@ -121,9 +146,9 @@ class Crew : public Laboratory {
   expected<Measurement> measure(std::span<const Config> configs, int rounds) override {
     Json request = {{"request", "measure"}, {"configs", Json::array()}, {"rounds", rounds}};
     for (const Config& config : configs) request["configs"].push_back(to_string(config));
-    const Post::Answer answer = timer_->ask(request);
-    if (answer.end == Post::Answer::End::absent) {
-      return Error{ErrorCode::io, "no worker can time candidates: " + answer.reason, {}};
+    const Post::Answer answer = insist(*timer_, request);
+    if (answer.error) {
+      return Error{answer.error->code, "no candidate can be timed: " + answer.error->message, answer.error->context};
     }
     if (answer.end != Post::Answer::End::result) {
       Measurement broken;

@@ -235,7 +235,8 @@ expected<Measurement> read_measurement(const Json& json, std::size_t configs) {
     fields("index", breakage.index);
     if (!fields.result()) return fields.result().error();
     if (breakage.index >= configs) return wrong("broken has an index that was not asked for");
-    auto verdict = read_verdict(broken->value("verdict", Json()));
+    const auto how = broken->find("verdict");
+    auto verdict = read_verdict(how != broken->end() ? *how : Json());
     if (!verdict) return verdict.error();
     breakage.verdict = *std::move(verdict);
     measurement.broken = std::move(breakage);

@@ -25,6 +25,16 @@ ErrorCode code_of(const std::string& text) {
   return ErrorCode::internal;
 }
 
+std::optional<Error> error_of(const Json& said) {
+  const Json error = said.is_object() ? said.value("error", Json()) : Json();
+  if (!error.is_object()) return std::nullopt;
+  const auto text = [&error](const char* field) {
+    const auto found = error.find(field);
+    return found != error.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  return Error{code_of(text("code")), text("message"), text("context")};
+}
+
 }  // namespace
 
 Deadline Post::deadline_of(const std::string& doing) const {
@@ -55,10 +65,7 @@ expected<Json> Post::man() {
     if (heard.event == WorkerProcess::Event::ended) why = worker_->kill(ending_patience);
     worker_->kill(0ms);
     worker_.reset();
-    if (answer.json.is_object() && answer.json.contains("code")) {
-      return Error{code_of(answer.json.value("code", "")), answer.json.value("message", ""),
-                   answer.json.value("context", "")};
-    }
+    if (answer.error) return *answer.error;
     return Error{ErrorCode::io, fmt::format("the worker {} {}", facts_.program, why), {}};
   }
 }
@@ -86,10 +93,9 @@ bool Post::take(const std::string& line, Answer& answer, Deadline& deadline) {
     return true;
   }
   answer.end = Answer::End::died;
-  answer.json = said.is_object() ? said.value("error", Json::object()) : Json::object();
-  const std::string message = answer.json.is_object() ? answer.json.value("message", std::string()) : std::string();
-  answer.reason = message.empty() ? "the worker answered " + generator::quoted(line) + ", which is no answer"
-                                  : "the worker gave up: " + one_line(message);
+  answer.error = error_of(said);
+  answer.reason = answer.error ? "the worker gave up: " + one_line(answer.error->message)
+                               : "the worker answered " + generator::quoted(line) + ", which is no answer";
   return true;
 }
 
@@ -122,7 +128,7 @@ Post::Answer Post::listen(bool& begun) {
 Post::Answer Post::ask(const Json& request) {
   for (int attempt = 0;; ++attempt) {
     if (auto manned = man(); !manned) {
-      return {Answer::End::absent, {}, manned.error().message, {}, 0};
+      return {Answer::End::absent, {}, manned.error(), manned.error().message, {}, 0};
     }
     bool begun = false;
     Answer answer;

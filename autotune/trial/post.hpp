@@ -40,9 +40,10 @@ class Post {
       absent,  ///< no worker could be started: nothing was tried
     } end = End::result;
     Json json;
-    std::string reason;     ///< but for result
-    std::string doing;      ///< what it said last that it was about to do
-    std::size_t index = 0;  ///< with which of the candidates
+    std::optional<Error> error{};  ///< what the worker, or the system, said was wrong, when it said so
+    std::string reason;            ///< but for result
+    std::string doing;             ///< what it said last that it was about to do
+    std::size_t index = 0;         ///< with which of the candidates
   };
   /// A worker that is lost between requests, without having said that it begins, is replaced once without a word.
   Answer ask(const Json& request);

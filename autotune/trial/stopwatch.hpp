@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "autotune/laboratory.hpp"
@@ -14,17 +15,22 @@ namespace osdn::autotune {
 class Stopwatch {
  public:
   virtual ~Stopwatch() = default;
-  /// Every round times each operation once. `about` is told which one is next. A broken one ends it.
-  virtual Measurement measure(const std::vector<PreparedOperation>& operations, int rounds,
-                              const std::function<void(std::size_t)>& about) = 0;
+  /// Told before anything that may take long: what ("timing", "waiting"), and with which operation.
+  using About = std::function<void(const char* doing, std::size_t index)>;
+  /// Every round times each operation once. A broken one ends it.
+  virtual Measurement measure(const std::vector<PreparedOperation>& operations, int rounds, const About& about) = 0;
 };
 
 struct StopwatchSettings {
   Engine engine;
   Problem problem;
   Shape shape;
-  std::uint64_t seed = 1;  ///< of the order within rounds
+  std::uint64_t seed = 1;      ///< of the order within rounds
+  std::string lock_directory;  ///< of the lock of the physical device
 };
+
+/// Device events around replays of a graph. Errors: driver, out_of_memory.
+expected<std::unique_ptr<Stopwatch>> events_stopwatch(const StopwatchSettings& settings);
 
 /// The emulator's timing model. Errors: library_not_found, driver, out_of_memory.
 expected<std::unique_ptr<Stopwatch>> modelled_stopwatch(const StopwatchSettings& settings);

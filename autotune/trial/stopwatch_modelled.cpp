@@ -20,12 +20,11 @@ class Modelled : public Stopwatch {
   Modelled(StopwatchSettings settings, EmulatorEntries emulator, TimingInputs inputs)
       : settings_(std::move(settings)), emulator_(emulator), inputs_(std::move(inputs)) {}
 
-  Measurement measure(const std::vector<PreparedOperation>& operations, int rounds,
-                      const std::function<void(std::size_t)>& about) override {
+  Measurement measure(const std::vector<PreparedOperation>& operations, int rounds, const About& about) override {
     Measurement out;
     std::vector<double> round;
     for (std::size_t i = 0; i < operations.size(); ++i) {
-      about(i);
+      about("timing", i);
       auto seconds = time(operations[i]);
       if (!seconds) {
         out.broken = Measurement::Breakage{i, verdict_of(seconds.error())};

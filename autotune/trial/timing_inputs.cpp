@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "reference/random_case.hpp"
+#include "runtime/engine_state.hpp"
 
 namespace osdn::autotune {
 namespace {
@@ -55,33 +56,57 @@ expected<TimingInputs> TimingInputs::make(Engine& engine, const Problem& problem
   out.arguments_.shape = shape;
   out.arguments_.hyperparameters = reference::to_float(numbers);
   expected<void> result;
-  const auto put = [&](DevicePointer& address, const std::vector<std::byte>& content) {
+  const auto put = [&](Place place, const std::vector<std::byte>& content) {
     if (!result || content.empty()) return;
     auto buffer = engine.allocate(content.size());
     result = buffer ? buffer->upload(content.data()) : buffer.error();
     if (!result) return;
-    address = buffer->address();
-    out.buffers_.push_back(*std::move(buffer));
+    out.arguments_.*place = buffer->address();
+    out.parts_.push_back({place, *std::move(buffer)});
   };
-  const auto fill = [&](DevicePointer& address, const Tensor& from, std::int64_t elements) {
-    put(address, repeated(from.data, static_cast<std::size_t>(elements) * size_of(from.dtype)));
+  const auto fill = [&](Place place, const Tensor& from, std::int64_t elements) {
+    put(place, repeated(from.data, static_cast<std::size_t>(elements) * size_of(from.dtype)));
+  };
+  const auto room = [&](Place place, std::int64_t elements, std::size_t size) {
+    put(place, std::vector<std::byte>(static_cast<std::size_t>(elements) * size));
   };
   const std::int64_t tokens = shape.b * shape.t;
   const std::int64_t states = shape.sequences() * shape.hv * problem.k;
-  fill(out.arguments_.q, tile->q, tokens * shape.h * problem.k);
-  fill(out.arguments_.k, tile->k, tokens * shape.h * problem.k);
-  fill(out.arguments_.v, tile->v, tokens * shape.hv * problem.v);
-  fill(out.arguments_.beta, tile->beta, tokens * shape.hv);
+  fill(&ForwardArguments::q, tile->q, tokens * shape.h * problem.k);
+  fill(&ForwardArguments::k, tile->k, tokens * shape.h * problem.k);
+  fill(&ForwardArguments::v, tile->v, tokens * shape.hv * problem.v);
+  fill(&ForwardArguments::beta, tile->beta, tokens * shape.hv);
   if (tile->log_gamma) {
-    fill(out.arguments_.log_gamma, *tile->log_gamma, reference::log_gamma_elements(problem, shape));
+    fill(&ForwardArguments::log_gamma, *tile->log_gamma, reference::log_gamma_elements(problem, shape));
   }
-  if (shape.packed()) put(out.arguments_.cu_seqlens, starts(shape));
-  const std::size_t element = size_of(tile->v.dtype);
-  put(out.arguments_.o, std::vector<std::byte>(static_cast<std::size_t>(tokens * shape.hv * problem.v) * element));
-  put(out.arguments_.final_state, std::vector<std::byte>(static_cast<std::size_t>(states * problem.v) * sizeof(float)));
-  put(out.arguments_.final_d, std::vector<std::byte>(static_cast<std::size_t>(states) * sizeof(float)));
+  if (shape.packed()) put(&ForwardArguments::cu_seqlens, starts(shape));
+  room(&ForwardArguments::o, tokens * shape.hv * problem.v, size_of(tile->v.dtype));
+  room(&ForwardArguments::final_state, states * problem.v, sizeof(float));
+  room(&ForwardArguments::final_d, states, sizeof(float));
   if (!result) return result.error();
   return out;
+}
+
+expected<TimingInputs> TimingInputs::twin(Engine& engine) const {
+  TimingInputs out;
+  out.arguments_ = arguments_;
+  const runtime::DeviceContext& device = engine.state()->device();
+  const runtime::ContextScope scope(device);
+  for (const Part& part : parts_) {
+    auto buffer = engine.allocate(part.buffer.bytes());
+    if (!buffer) return buffer.error();
+    const auto result = device.driver().copy_on_device(buffer->address(), part.buffer.address(), part.buffer.bytes());
+    if (result != runtime::cuda::success) return device.driver().error(result, "copying a set of inputs");
+    out.arguments_.*part.place = buffer->address();
+    out.parts_.push_back({part.place, *std::move(buffer)});
+  }
+  return out;
+}
+
+std::size_t TimingInputs::bytes() const {
+  std::size_t all = 0;
+  for (const Part& part : parts_) all += part.buffer.bytes();
+  return all;
 }
 
 }  // namespace osdn::autotune

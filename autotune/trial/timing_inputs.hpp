@@ -17,12 +17,21 @@ class TimingInputs {
   /// Always of the same numbers. Errors: out_of_memory, driver, internal.
   static expected<TimingInputs> make(Engine& engine, const Problem& problem, const Shape& shape);
 
+  /// The same numbers at other addresses. Errors: out_of_memory, driver.
+  expected<TimingInputs> twin(Engine& engine) const;
+
   /// Without a workspace.
   [[nodiscard]] const ForwardArguments& arguments() const { return arguments_; }
+  [[nodiscard]] std::size_t bytes() const;
 
  private:
+  using Place = DevicePointer ForwardArguments::*;
+  struct Part {
+    Place place;
+    DeviceBuffer buffer;
+  };
   ForwardArguments arguments_;
-  std::vector<DeviceBuffer> buffers_;
+  std::vector<Part> parts_;
 };
 
 }  // namespace osdn::autotune

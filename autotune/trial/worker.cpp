@@ -50,8 +50,12 @@ class Worker {
     send_line(descriptor_, to_line(json));
   }
 
+  void say_error(const Error& error) {
+    say({{"error", {{"code", name(error.code)}, {"message", error.message}, {"context", error.context}}}});
+  }
+
   int refuse(const std::string& why) {
-    say({{"error", {{"code", name(ErrorCode::invalid_argument)}, {"message", "malformed request: " + why}}}});
+    say_error({ErrorCode::invalid_argument, "malformed request: " + why, {}});
     return misused;
   }
 
@@ -77,10 +81,7 @@ class Worker {
     } else {
       auto bench = Bench::open(*setup, hooks_, log);
       if (!bench) {
-        say({{"error",
-              {{"code", name(bench.error().code)},
-               {"message", bench.error().message},
-               {"context", bench.error().context}}}});
+        say_error(bench.error());
         return {};
       }
       bench_ = *std::move(bench);
@@ -128,9 +129,12 @@ class Worker {
       if (!config) return config.error();
       configs.push_back(*config);
     }
-    const Measurement measured = bench_->measure(configs, rounds.get<int>(),
-                                                 [this](const char* doing, std::size_t index) { about(doing, index); });
-    say({{"result", to_json(measured)}});
+    const auto measured = bench_->measure(configs, rounds.get<int>(),
+                                          [this](const char* doing, std::size_t index) { about(doing, index); });
+    if (measured)
+      say({{"result", to_json(*measured)}});
+    else
+      say_error(measured.error());
     return {};
   }
 

@@ -10,7 +10,8 @@ namespace osdn::autotune {
 
 /// For tests: kernels that are broken on purpose.
 struct WorkerHooks {
-  std::function<void(generator::Plan&)> edit_plan{};
+  /// `on_device`: it is about to be loaded, not only to be compiled.
+  std::function<void(generator::Plan&, bool on_device)> edit_plan{};
 };
 
 /// Serves until the other side closes the descriptor (0) or says what it should not (2).

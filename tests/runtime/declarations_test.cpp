@@ -16,6 +16,7 @@ TEST(Declarations, EveryDriverNameIsInTheToolkitsStub) {
   ASSERT_NE(stub, nullptr) << ::dlerror();
 #define CHECK(member, plain, symbol, parameters) EXPECT_NE(::dlsym(stub, #symbol), nullptr) << #symbol;
   OSDN_DRIVER_ENTRIES(CHECK)
+  OSDN_DRIVER_PLAIN_ENTRIES(CHECK)
 #undef CHECK
   EXPECT_EQ(::dlsym(stub, "cuNoSuchEntry"), nullptr);
 #endif
@@ -26,6 +27,7 @@ TEST(Declarations, TheEmulatorExportsEveryDriverName) {
   ASSERT_NE(emulator, nullptr) << ::dlerror();
 #define CHECK(member, plain, symbol, parameters) EXPECT_NE(::dlsym(emulator, #symbol), nullptr) << #symbol;
   OSDN_DRIVER_ENTRIES(CHECK)
+  OSDN_DRIVER_PLAIN_ENTRIES(CHECK)
 #undef CHECK
 }
 

@@ -273,3 +273,71 @@ EXPORT Result cuStreamIsCapturing(Stream, int* status) {
   *status = books().capture_status;
   return success;
 }
+EXPORT Result cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
+  ENTER(cuMemGetInfo_v2);
+  *free = std::size_t{1} << 33;
+  *total = std::size_t{1} << 34;
+  return success;
+}
+EXPORT Result cuMemcpyDtoD_v2(DeviceAddress to, DeviceAddress from, std::size_t bytes) {
+  ENTER(cuMemcpyDtoD_v2);
+  std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
+  return success;
+}
+EXPORT Result cuStreamCreate(Stream* stream, unsigned int) {
+  ENTER(cuStreamCreate);
+  *stream = reinterpret_cast<Stream>(std::uintptr_t{0x3000});
+  return success;
+}
+EXPORT Result cuStreamDestroy_v2(Stream) {
+  ENTER(cuStreamDestroy_v2);
+  return success;
+}
+EXPORT Result cuStreamBeginCapture_v2(Stream, int) {
+  ENTER(cuStreamBeginCapture_v2);
+  return success;
+}
+EXPORT Result cuStreamEndCapture(Stream, Graph* graph) {
+  ENTER(cuStreamEndCapture);
+  *graph = reinterpret_cast<Graph>(std::uintptr_t{0x4000});
+  return success;
+}
+EXPORT Result cuEventCreate(Event* event, unsigned int) {
+  ENTER(cuEventCreate);
+  *event = reinterpret_cast<Event>(std::uintptr_t{0x5000});
+  return success;
+}
+EXPORT Result cuEventDestroy_v2(Event) {
+  ENTER(cuEventDestroy_v2);
+  return success;
+}
+EXPORT Result cuEventRecord(Event, Stream) {
+  ENTER(cuEventRecord);
+  return success;
+}
+EXPORT Result cuEventSynchronize(Event) {
+  ENTER(cuEventSynchronize);
+  return success;
+}
+EXPORT Result cuEventElapsedTime(float* milliseconds, Event, Event) {
+  ENTER(cuEventElapsedTime);
+  *milliseconds = 1;
+  return success;
+}
+EXPORT Result cuGraphInstantiateWithFlags(GraphExec* executable, Graph, unsigned long long) {
+  ENTER(cuGraphInstantiateWithFlags);
+  *executable = reinterpret_cast<GraphExec>(std::uintptr_t{0x6000});
+  return success;
+}
+EXPORT Result cuGraphLaunch(GraphExec, Stream) {
+  ENTER(cuGraphLaunch);
+  return success;
+}
+EXPORT Result cuGraphDestroy(Graph) {
+  ENTER(cuGraphDestroy);
+  return success;
+}
+EXPORT Result cuGraphExecDestroy(GraphExec) {
+  ENTER(cuGraphExecDestroy);
+  return success;
+}

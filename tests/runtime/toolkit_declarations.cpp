@@ -45,6 +45,10 @@ using osdn::runtime::cuda::Result;
   static_assert(std::string_view(EXPANDED(plain)) == std::string_view(TEXT_OF(symbol)), #plain);
 OSDN_DRIVER_ENTRIES(CHECK)
 #undef CHECK
+// Whatever cuda.h maps the plain name to has our signature, too.
+#define CHECK(member, plain, symbol, parameters) static_assert(alike<Result parameters, decltype(::plain)>, #plain);
+OSDN_DRIVER_PLAIN_ENTRIES(CHECK)
+#undef CHECK
 }  // namespace driver
 
 namespace compiler {
@@ -61,6 +65,9 @@ static_assert(sizeof(cuda::Device) == sizeof(CUdevice));
 static_assert(sizeof(cuda::DeviceAddress) == sizeof(CUdeviceptr));
 static_assert(sizeof(cuda::Context) == sizeof(CUcontext));
 static_assert(sizeof(cuda::Stream) == sizeof(CUstream));
+static_assert(sizeof(cuda::Event) == sizeof(CUevent));
+static_assert(sizeof(cuda::Graph) == sizeof(CUgraph));
+static_assert(sizeof(cuda::GraphExec) == sizeof(CUgraphExec));
 static_assert(cuda::success == CUDA_SUCCESS);
 static_assert(cuda::error_out_of_memory == CUDA_ERROR_OUT_OF_MEMORY);
 static_assert(cuda::error_no_device == CUDA_ERROR_NO_DEVICE);
@@ -81,6 +88,9 @@ static_assert(cuda::function_max_dynamic_shared_size_bytes == CU_FUNC_ATTRIBUTE_
 static_assert(cuda::pointer_attribute_memory_type == CU_POINTER_ATTRIBUTE_MEMORY_TYPE);
 static_assert(cuda::memory_type_host == CU_MEMORYTYPE_HOST);
 static_assert(cuda::capture_status_none == CU_STREAM_CAPTURE_STATUS_NONE);
+static_assert(cuda::capture_mode_thread_local == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+static_assert(cuda::stream_non_blocking == CU_STREAM_NON_BLOCKING);
+static_assert(cuda::event_default == CU_EVENT_DEFAULT);
 static_assert(cuda::jit_error_log_buffer == CU_JIT_ERROR_LOG_BUFFER);
 static_assert(cuda::jit_error_log_buffer_size_bytes == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES);
 

@@ -65,6 +65,30 @@ TEST(Crew, RefusesWhatBreaksAConstraint) {
       << compiled.verdict.reason;
 }
 
+TEST(Crew, EventsTimeReplays) {
+  CrewOptions options = crew_options("osdn_forward:type=fp32,k=16,v=16", "t=50,n=3,h=1,hv=3");
+  options.stopwatch = StopwatchKind::events;
+  auto crew = make_crew(options);
+  ASSERT_TRUE(crew) << crew.error().message;
+  EXPECT_FALSE((*crew)->deterministic());
+  const Config usual = default_of("osdn_forward:type=fp32,k=16,v=16");
+  Config other = usual;
+  other.chunk = 16;  // needs a larger workspace
+  auto measured = (*crew)->measure(std::vector<Config>{usual}, 1);
+  ASSERT_TRUE(measured) << measured.error().message;
+  measured = (*crew)->measure(std::vector<Config>{usual, other}, 3);
+  ASSERT_TRUE(measured) << measured.error().message;
+  ASSERT_FALSE(measured->broken) << measured->broken->verdict.reason;
+  ASSERT_EQ(measured->rounds.size(), 3U);
+  for (const auto& round : measured->rounds) {
+    ASSERT_EQ(round.size(), 2U);
+    for (const double seconds : round) {
+      EXPECT_GT(seconds, 1e-5);  // of an emulator's work on 150 rows
+      EXPECT_LT(seconds, 1.0);
+    }
+  }
+}
+
 TEST(FindWorker, SaysWhereItLooked) {
   const auto named = find_worker("/nowhere/osdn-tune-worker");
   ASSERT_FALSE(named);
