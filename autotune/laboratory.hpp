@@ -16,6 +16,9 @@ namespace osdn::autotune {
 struct Verdict {
   Outcome outcome = Outcome::passed;
   std::string reason;
+  /// The laboratory is at fault (no worker can be started), not the candidate: nothing is known of it, and nothing is
+  /// to be written down.
+  bool laboratory_lost = false;
 };
 
 struct Compiled {

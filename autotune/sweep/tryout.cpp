@@ -38,6 +38,7 @@ expected<void> Tryout::run() {
   report("compiling");
   while (!spent()) {
     std::vector<Candidate> batch = next_batch();
+    if (lost_) return *lost_;
     if (batch.empty()) break;
     if (auto done = time(std::move(batch)); !done) return done;
   }
@@ -86,7 +87,7 @@ std::vector<Tryout::Candidate> Tryout::next_batch() {
   const bool put_off = !queue_.empty();
   if (!put_off) std::move(later_.begin(), later_.end(), std::back_inserter(queue_));
   if (!put_off) later_.clear();
-  while (batch.size() < batch_ && !clock_.trials_out_of_time() && !spent_with(batch.size())) {
+  while (batch.size() < batch_ && !clock_.trials_out_of_time() && !spent_with(batch.size()) && !lost_) {
     if (queue_.empty()) refill();
     if (queue_.empty() && batch.empty() && !later_.empty() && put_off) return next_batch();
     if (queue_.empty()) break;
@@ -191,6 +192,10 @@ expected<bool> Tryout::time_once(std::vector<Candidate>& batch) {
 }
 
 void Tryout::fail(const Candidate& candidate, const Verdict& verdict) {
+  if (verdict.laboratory_lost) {
+    lost_ = Error{ErrorCode::io, "candidates can no longer be tried: " + verdict.reason, {}};
+    return;
+  }
   Trial trial = blank(candidate.config, candidate.resources);
   trial.outcome = verdict.outcome;
   trial.reason = verdict.reason;

@@ -181,6 +181,41 @@ class SlowLaboratory final : public Laboratory {
   ReplayLaboratory& inner_;
 };
 
+/// After some gates no worker can be started any more.
+class LostLaboratory final : public Laboratory {
+ public:
+  LostLaboratory(ReplayLaboratory& inner, int gates) : inner_(inner), left_(gates) {}
+  Compiled compile(const Config& config) override { return inner_.compile(config); }
+  [[nodiscard]] int compilers() const override { return 1; }
+  Verdict gate(const Config& config) override {
+    if (left_-- > 0) return inner_.gate(config);
+    return {Outcome::died, "no process can be started", true};
+  }
+  expected<Measurement> measure(std::span<const Config> configs, int rounds) override {
+    return inner_.measure(configs, rounds);
+  }
+  [[nodiscard]] bool deterministic() const override { return true; }
+
+ private:
+  ReplayLaboratory& inner_;
+  int left_;
+};
+
+TEST(Sweep, BlamesNoCandidateForALostLaboratory) {
+  const Subject subject;
+  auto replay = subject.laboratory();
+  LostLaboratory lost(replay, 10);
+  const auto result = sweep(subject.database(), lost, subject.options());
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::io);
+  EXPECT_NE(result.error().message.find("no process can be started"), std::string::npos);
+  const Entry entry = subject.database().load(subject.options().key);
+  EXPECT_GE(entry.trials.size(), 6U);
+  for (const Trial& trial : entry.trials) EXPECT_EQ(trial.outcome, Outcome::passed) << trial.reason;
+  auto again = subject.laboratory();
+  EXPECT_EQ(sweep_of(subject, again).choice.gated_out, 0);
+}
+
 TEST(Sweep, EndsWithItsTime) {
   Subject subject;
   subject.options().budget.seconds = 0.4;
