@@ -265,7 +265,7 @@ expected<int> tune(const Options& options) {
                     {"interrupted", interrupted()},
                     {"sweeps", *sweeps}});
   } else {
-    print(sweeps_text(*sweeps));
+    print(sweeps_text(*sweeps, target->emulated()));
     if (!database->refusal().empty()) print(fmt::format("not remembered: {}", database->refusal()));
   }
   return success;
@@ -278,7 +278,8 @@ void add_tune(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("tune", "Find the fastest correct configuration on this device, and remember it");
   add_subject_options(*verb, options->subject);
   verb->add_option("--shapes", options->shapes, "shapes to tune for: b=4,t=8192,h=32,hv=32 …");
-  verb->add_option("--from-trace,--problems", options->from_trace, "file of problems and shapes, as a host application logs them");
+  verb->add_option("--from-trace,--problems", options->from_trace,
+                   "file of problems and shapes, as a host application logs them");
   verb->add_option("--device", options->target.device, "auto (a GPU, else the emulator), gpu or emulator");
   verb->add_option("--arch", options->target.arch, "architecture that the emulator plays: sm_80, sm_90, …");
   verb->add_option("--budget", options->budget, "of each shape: trials (200), time (90s, 5m) or both (200,90s)");

@@ -110,7 +110,7 @@ Json to_json(const autotune::SweepResult& result, const Problem& problem) {
   return out;
 }
 
-std::string sweeps_text(const Json& sweeps) {
+std::string sweeps_text(const Json& sweeps, bool emulated) {
   Table table({{"problem"},
                {"shape"},
                {"default", Align::right},
@@ -136,9 +136,13 @@ std::string sweeps_text(const Json& sweeps) {
     if (sweep.contains("unrecorded")) below += "\n  not remembered: " + sweep["unrecorded"].get<std::string>();
   }
   const bool modelled =
-      std::any_of(sweeps.begin(), sweeps.end(), [](const Json& s) { return s["stopwatch"] == "modelled"; });
-  return table.text() + "\n" + below +
-         (modelled ? "\n\nTimes are modelled, not measured (docs/emulator-model.md)." : "");
+      std::any_of(sweeps.begin(), sweeps.end(), [](const Json& sweep) { return sweep["stopwatch"] == "modelled"; });
+  if (modelled) {
+    below += "\n\nTimes are modelled, not measured (docs/emulator-model.md).";
+  } else if (emulated) {
+    below += "\n\nTimes are those of the emulator on this machine: they say nothing of a GPU.";
+  }
+  return table.text() + "\n" + below;
 }
 
 Json to_json(const autotune::Space& space) {

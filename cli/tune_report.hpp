@@ -18,7 +18,7 @@ namespace osdn::cli {
 /// A problem's sweep.
 [[nodiscard]] Json to_json(const autotune::SweepResult& result, const Problem& problem);
 /// What is said of all sweeps together: default, best, gain, spread, tried, gated out; then why.
-[[nodiscard]] std::string sweeps_text(const Json& sweeps);
+[[nodiscard]] std::string sweeps_text(const Json& sweeps, bool emulated);
 
 /// The space of a problem: what may be tried and what each constraint refused.
 [[nodiscard]] Json to_json(const autotune::Space& space);

@@ -13,8 +13,9 @@ namespace osdn::autotune {
 namespace {
 
 /// Whether the choice in the database is the answer already: it was raced to its end among these very candidates.
-bool still_holds(const Choice& choice, const Ledger& ledger, const Space& space) {
+bool still_holds(const Choice& choice, const Ledger& ledger, const Space& space, const std::string& stopwatch) {
   if (choice.ended == "interrupted" || choice.ended == "budget") return false;
+  if (choice.circumstances.stopwatch != stopwatch) return false;
   if (choice.candidates != static_cast<std::int64_t>(space.candidates.size())) return false;
   if (choice.default_config != space.usual || choice.finalists.empty()) return false;
   for (const Finalist& finalist : choice.finalists) {
@@ -38,7 +39,8 @@ expected<SweepResult> sweep(const Database& database, Laboratory& laboratory, co
 
   SweepResult result;
   const auto& before = ledger.choice();
-  if (tryout.tried_anew() == 0 && !options.fresh && before && still_holds(*before, ledger, *space)) {
+  if (tryout.tried_anew() == 0 && !options.fresh && before &&
+      still_holds(*before, ledger, *space, options.circumstances.stopwatch)) {
     result.choice = *before;
     result.raced = false;
   } else {

@@ -257,6 +257,17 @@ TEST(Sweep, FindsAnotherMeasureWhereTheDefaultFails) {
   EXPECT_EQ(result.choice.gated_out, 1);
 }
 
+TEST(Sweep, TakesOverNoTimesOfAnotherStopwatch) {
+  Subject subject;
+  auto first = subject.laboratory();
+  sweep_of(subject, first);
+  subject.options().circumstances.stopwatch = "events";
+  auto second = subject.laboratory();
+  const SweepResult result = sweep_of(subject, second);
+  EXPECT_EQ(result.taken_over, 0);
+  EXPECT_EQ(result.choice.circumstances.stopwatch, "events");
+}
+
 TEST(Sweep, SaysWhyNothingPassed) {
   Subject subject;
   for (Recorded& row : subject.recorded()) row.verdict = {Outcome::wrong, "o is off by a mile"};
