@@ -1,8 +1,16 @@
 // A crew of real workers on the emulator.
 #include "autotune/trial/crew.hpp"
 
+#include <dirent.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -87,6 +95,144 @@ TEST(Crew, EventsTimeReplays) {
       EXPECT_LT(seconds, 1.0);
     }
   }
+}
+
+/// The processes that this one has started.
+std::vector<pid_t> children() {
+  std::vector<pid_t> all;
+  DIR* const folder = ::opendir("/proc");
+  while (const dirent* entry = ::readdir(folder)) {
+    std::ifstream file(std::string("/proc/") + entry->d_name + "/stat");
+    std::string text;
+    if (!std::getline(file, text)) continue;
+    const std::size_t end = text.rfind(") ");
+    if (end == std::string::npos) continue;
+    char state = 0;
+    int parent = 0;
+    if (std::sscanf(text.c_str() + end + 2, "%c %d", &state, &parent) == 2 && parent == ::getpid()) {
+      all.push_back(std::atoi(entry->d_name));
+    }
+  }
+  ::closedir(folder);
+  return all;
+}
+
+TEST(Crew, ReplacesWorkersThatSomebodyKillsBetweenRequests) {
+  const char* const problem = "osdn_forward:type=fp32,k=16,v=16";
+  auto crew = make_crew(crew_options(problem, "t=64"));
+  ASSERT_TRUE(crew) << crew.error().message;
+  const Config usual = default_of(problem);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ((*crew)->compile(usual).verdict.outcome, Outcome::passed);
+    EXPECT_EQ((*crew)->gate(usual).outcome, Outcome::passed);
+    const auto measured = (*crew)->measure(std::vector<Config>{usual}, 1);
+    ASSERT_TRUE(measured) << measured.error().message;
+    EXPECT_FALSE(measured->broken) << measured->broken->verdict.reason;
+    EXPECT_EQ(children().size(), 3U);
+    for (const pid_t child : children()) ::kill(child, SIGKILL);
+  }
+  crew = Error{};
+  EXPECT_TRUE(children().empty());
+}
+
+TEST(Crew, OutlivesALackOfDescriptors) {
+  const char* const problem = "osdn_forward:type=fp32,k=16,v=16";
+  auto crew = make_crew(crew_options(problem, "t=64"));
+  ASSERT_TRUE(crew) << crew.error().message;
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+  const rlimit none{3, usual.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const Compiled without = (*crew)->compile(default_of(problem));
+  // Somebody gives descriptors back while it waits.
+  std::thread generous([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    ::setrlimit(RLIMIT_NOFILE, &usual);
+  });
+  const Compiled with = (*crew)->compile(default_of(problem));
+  generous.join();
+  EXPECT_EQ(without.verdict.outcome, Outcome::died);
+  EXPECT_NE(without.verdict.reason.find("cannot be started: Too many open files"), std::string::npos)
+      << without.verdict.reason;
+  EXPECT_EQ(with.verdict.outcome, Outcome::passed) << with.verdict.reason;
+}
+
+TEST(Crew, TakesACacheOfItsOwnWhereThereIsNone) {
+  const char* const problem = "osdn_forward:type=fp32,k=16,v=16";
+  CrewOptions options = crew_options(problem, "t=64");
+  options.engine.cache_directory = "/dev/null";
+  std::mutex mutex;
+  std::string warnings;
+  options.log = runtime::Log([&](LogLevel, std::string_view text) {
+    const std::lock_guard lock(mutex);
+    warnings.append(text).append("\n");
+  });
+  auto crew = make_crew(options);
+  ASSERT_TRUE(crew) << crew.error().message;
+  const std::size_t at = warnings.find("; /");
+  ASSERT_NE(at, std::string::npos) << warnings;
+  const std::filesystem::path scratch = warnings.substr(at + 2, warnings.find(" takes its place") - at - 2);
+  EXPECT_EQ(std::filesystem::status(scratch).permissions(), std::filesystem::perms::owner_all) << scratch;
+  const Compiled compiled = (*crew)->compile(default_of(problem));
+  EXPECT_EQ(compiled.verdict.outcome, Outcome::passed) << compiled.verdict.reason;
+  std::size_t entries = 0;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(scratch)) {
+    if (file.path().extension() == ".osdn") ++entries;
+  }
+  EXPECT_EQ(entries, 2U);  // the two kernels, for the other workers to find
+  crew = Error{};
+  EXPECT_FALSE(std::filesystem::exists(scratch));
+}
+
+TEST(Crew, SaysWhyItCannotBegin) {
+  CrewOptions options = crew_options("osdn_forward:type=fp32,k=16,v=16", "t=64");
+  options.engine.driver_library = "/nowhere/libcuda.so.1";
+  auto crew = make_crew(options);
+  ASSERT_FALSE(crew);
+  EXPECT_EQ(crew.error().code, ErrorCode::library_not_found) << crew.error().message;
+  EXPECT_NE(crew.error().message.find("/nowhere/libcuda.so.1"), std::string::npos) << crew.error().message;
+
+  options = crew_options("osdn_forward:type=fp32,k=16,v=16", "t=64");
+  options.arch = "sm_12";
+  crew = make_crew(options);
+  ASSERT_FALSE(crew);
+  EXPECT_EQ(crew.error().code, ErrorCode::invalid_argument) << crew.error().message;
+  EXPECT_NE(crew.error().message.find("sm_12"), std::string::npos) << crew.error().message;
+
+  options = crew_options("osdn_forward:type=fp32,k=16,v=16", "t=64");
+  options.worker = "/bin/true";
+  crew = make_crew(options);
+  ASSERT_FALSE(crew);
+  EXPECT_NE(crew.error().message.find("/bin/true ended with status 0"), std::string::npos) << crew.error().message;
+
+  options.worker = "/nowhere/worker";
+  crew = make_crew(options);
+  ASSERT_FALSE(crew);
+  EXPECT_EQ(crew.error().code, ErrorCode::library_not_found);
+}
+
+TEST(Crew, ModelledTimesAreTheSameInEveryProcessWithAnyThreads) {
+  const char* const problem = "osdn_forward:type=bf16,k=32,v=32,apf=per_token";
+  std::vector<std::vector<double>> all;
+  const Config usual = default_of(problem);
+  Config other = usual;
+  other.chunk = 32;
+  for (const char* threads : {"1", "2", "5"}) {
+    ::setenv("OSDN_EMULATOR_THREADS", threads, 1);
+    CrewOptions options = crew_options(problem, "b=2,t=150,h=1,hv=3");
+    options.seed = all.size();  // of the gate and of orders: no time hangs on it
+    options.arch = "sm_90";
+    auto crew = make_crew(options);
+    ASSERT_TRUE(crew) << crew.error().message;
+    const auto measured = (*crew)->measure(std::vector<Config>{usual, other}, 1);
+    ASSERT_TRUE(measured) << measured.error().message;
+    ASSERT_FALSE(measured->broken) << measured->broken->verdict.reason;
+    all.push_back(measured->rounds[0]);
+  }
+  ::unsetenv("OSDN_EMULATOR_THREADS");
+  EXPECT_EQ(all[0], all[1]);  // to the bit
+  EXPECT_EQ(all[0], all[2]);
+  EXPECT_NE(all[0][0], all[0][1]);
 }
 
 TEST(FindWorker, SaysWhereItLooked) {
