@@ -115,6 +115,7 @@ Json describe_earlier(const std::vector<Choice>& earlier) {
 Json describe_trials(const Entry& entry, const ReportOptions& options) {
   Texts reasons;
   Texts shapes;
+  Texts stopwatches;
   Json columns = Json::object();
   const auto fields = generator::config_fields();
   Json configs = Json::array();
@@ -132,6 +133,7 @@ Json describe_trials(const Entry& entry, const ReportOptions& options) {
     const Json resources = describe(trial.resources);
     for (const auto& [name, value] : resources.items()) columns[name].push_back(value);
     columns["shape"].push_back(shapes.index(to_string(trial.shape)));
+    columns["stopwatch"].push_back(stopwatches.index(trial.circumstances.stopwatch));
     columns["when"].push_back(trial.circumstances.when);
     columns["stale"].push_back(stale(entry.key, trial.config, trial.sources, options) ? 1 : 0);
   }
@@ -139,6 +141,7 @@ Json describe_trials(const Entry& entry, const ReportOptions& options) {
   columns["config"] = std::move(configs);
   columns["reasons"] = reasons.list();
   columns["shapes"] = shapes.list();
+  columns["stopwatches"] = stopwatches.list();
   return columns;
 }
 
@@ -205,15 +208,13 @@ Json describe(const Entry& entry, const ReportOptions& options) {
 }  // namespace
 
 std::string caveat(const Entry& entry) {
-  bool modelled = false;
-  bool timed = false;
-  const auto look = [&](const Circumstances& circumstances) {
-    if (circumstances.stopwatch == "modelled") modelled = true;
-    if (!circumstances.stopwatch.empty()) timed = true;
-  };
-  if (entry.choice) look(entry.choice->circumstances);
-  for (const Trial& trial : entry.trials) look(trial.circumstances);
-  if (modelled || (entry.key.gpu.emulated && !timed)) return std::string(modelled_caveat);
+  // Trials of another stopwatch than the choice's take no part in what is shown of it.
+  std::string stopwatch;
+  for (const Trial& trial : entry.trials) {
+    if (stopwatch != "modelled") stopwatch = trial.circumstances.stopwatch;
+  }
+  if (entry.choice) stopwatch = entry.choice->circumstances.stopwatch;
+  if (stopwatch == "modelled" || (entry.key.gpu.emulated && stopwatch.empty())) return std::string(modelled_caveat);
   return entry.key.gpu.emulated ? std::string(emulated_caveat) : std::string();
 }
 

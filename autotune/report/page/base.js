@@ -57,6 +57,9 @@ function date(seconds) {
   return `${when.toISOString().slice(0, 16).replace('T', ' ')}\u00a0UTC`;
 }
 
+/// What a table says of a word; of one that it does not hold, the word.
+const said = (table, word) => (Object.hasOwn(table, word) ? table[word] : word);
+
 /// A number in [0, 1) that depends on the index alone: dots of equal value stand apart, and stand there every time.
 const scatter = (index) => (index * 0.6180339887498949) % 1;
 

@@ -20,7 +20,7 @@ function sampleRange(finalists) {
 
 function axisParts(width, height, low, high, words, room) {
   const x = (value) => room + ((value - low) / (high - low)) * (width - 2 * room);
-  const parts = ticks(low, high, Math.max(2, Math.floor(width / 90))).flatMap((tick) => [
+  const parts = ticks(low, high, Math.max(3, Math.floor(width / 90))).flatMap((tick) => [
     svg('line', {class: 'grid', x1: x(tick), x2: x(tick), y1: 2, y2: height - 18}),
     svg('text', {class: 'tick', x: x(tick), y: height - 4, 'text-anchor': 'middle'}, words(tick)),
   ]);
@@ -84,9 +84,9 @@ function intervalPlot(model, finalist, range, width) {
   }
   if (outside) return svg('svg', {width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true'}, parts, outside);
   if (finalist.high > finalist.low) {
-    parts.push(svg('path', {class: 'interval', d: `M${x(finalist.low)} ${middle - 6}v12M${x(finalist.high)} ${middle - 6}v12M${x(finalist.low)} ${middle}H${x(finalist.high)}`}));
+    parts.push(svg('path', {class: 'interval', d: `M${x(finalist.low)} ${middle - 12}v24M${x(finalist.high)} ${middle - 12}v24M${x(finalist.low)} ${middle}H${x(finalist.high)}`}));
   }
-  parts.push(mark(model.kind(finalist.config), x(finalist.ratio), middle, 6));
+  parts.push(mark(model.kind(finalist.config), x(finalist.ratio), middle, 5));
   return svg('svg', {width, height, viewBox: `0 0 ${width} ${height}`, role: 'img',
                      'aria-label': `ratio ${digits(finalist.ratio, 4)}, 95 % interval ${digits(finalist.low, 4)} to ${digits(finalist.high, 4)}`}, parts);
 }

@@ -1,6 +1,8 @@
 // Distance to what the work costs at least.
 'use strict';
 
+const plainBytes = (value) => `${count(Number(value.toFixed(1)))} bytes`;
+
 function floorRows(model) {
   const {floors} = model.entry;
   const {winner, usual, time} = model;
@@ -11,9 +13,9 @@ function floorRows(model) {
   if (winner && !same(winner.config, model.choice.default)) rows.push({kind: 'winner', name: `winner, ${time}`, value: each(winner.seconds)});
   if (!floors.rates) return rows;
   const own = floors.winner;
-  rows.push({kind: 'floor', name: `memory floor${word}`, value: own.memory, words: `${digits(own.bytes, 4)} bytes: q, k, v, o, β${/apf=per_(token|channel)/.test(model.entry.problem) ? ', log γ' : ''} once`});
+  rows.push({kind: 'floor', name: `memory floor${word}`, value: own.memory, words: `${plainBytes(own.bytes)}: q, k, v, o, β${/apf=per_(token|channel)/.test(model.entry.problem) ? ', log γ' : ''} once`});
   if (own.two_phases_memory > 0) {
-    rows.push({kind: 'floor', name: `memory floor of two phases${word}`, value: own.two_phases_memory, words: `${digits(own.two_phases_bytes, 4)} bytes: k and β twice, the gain and d in between`});
+    rows.push({kind: 'floor', name: `memory floor of two phases${word}`, value: own.two_phases_memory, words: `${plainBytes(own.two_phases_bytes)}: k and β twice, the gain and d in between`});
   }
   rows.push({kind: 'floor', name: `tensor floor${word}, chunks of ${own.chunk}`, value: own.tensor, words: `${count(own.flops)} FLOP of matrix products`});
   if (floors.default.chunk !== own.chunk) {

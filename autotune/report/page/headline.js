@@ -72,13 +72,13 @@ function circumstances(model) {
   const {choice, entry, winner} = model;
   const software = choice ? choice.software : null;
   return facts([
-    choice && ['Race', endings[choice.ended] || choice.ended || 'unknown'],
+    choice && ['Race', said(endings, choice.ended) || 'unknown'],
     choice && ['Search', `${choice.strategy}, seed ${choice.seed}`],
     winner && ['Spread of the winner', `${percent(winner.spread)} (half the interquartile range over the median)`],
     choice && ['Samples discarded', `${count(choice.discarded)} in the final, as disturbed`],
     choice && ['Shape probed', el('code', {}, choice.shape)],
     software && ['When', date(software.when)],
-    software && ['Stopwatch', stopwatches[software.stopwatch] || software.stopwatch || 'unknown'],
+    software && ['Stopwatch', said(stopwatches, software.stopwatch) || 'unknown'],
     software && ['Software', `osdn ${software.osdn || '?'}, driver ${software.driver || '?'}, NVRTC ${software.nvrtc || '?'}`],
     entry.pin && ['Pinned by hand', el('span', {}, el('code', {}, fullText(entry.pin.config)), ` since ${date(entry.pin.when)}; this is what is used`)],
     model.entry.earlier.length ? ['Earlier choices', earlierChoices(model)] : null,

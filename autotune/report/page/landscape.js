@@ -34,7 +34,7 @@ function strip(model, axis, range, width) {
     best[i] = Math.min(best[i], trial.ratio);
     ++many[i];
     const spot = {trial, x: middle(i) + (scatter(trial.index) - 0.5) * bandWidth * 0.7, y: y(trial.ratio)};
-    if (model.kind(trial.values) !== 'other') spot.x = middle(i);
+    if (trial.kind !== 'other') spot.x = middle(i);
     places.push(spot);
     path += `M${spot.x.toFixed(1)} ${spot.y.toFixed(1)}h0`;
   }
@@ -51,7 +51,7 @@ function strip(model, axis, range, width) {
     parts.push(svg('text', {class: 'tick', x: 0, y: height - row}, name));
   }
   for (const kind of ['usual', 'winner']) {
-    for (const spot of places) if (model.kind(spot.trial.values) === kind) parts.push(mark(kind, spot.x, spot.y, 7));
+    for (const spot of places) if (spot.trial.kind === kind) parts.push(mark(kind, spot.x, spot.y, 7));
   }
   const nearest = (event) => {
     const box = picture.getBoundingClientRect();

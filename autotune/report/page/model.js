@@ -41,6 +41,7 @@ function trialsOf(entry) {
       workspace: columns.workspace[i],
       compile: columns.compile[i],
       shape: columns.shapes[columns.shape[i]],
+      stopwatch: columns.stopwatches[columns.stopwatch[i]],
       when: columns.when[i],
       stale: columns.stale[i] === 1,
     });
@@ -58,17 +59,21 @@ function modelOf(entry) {
   const finalists = choice ? choice.finalists : [];
   const usual = usualValues ? finalists.find((one) => same(one.config, usualValues)) || null : null;
   const winner = finalists.length ? finalists[0] : null;
-  const timed = trials.filter((trial) => trial.outcome === 'passed' && !trial.stale && trial.ratio > 0);
+  // Times of different stopwatches are not compared.
+  const stopwatch = choice ? choice.software.stopwatch : trials.length ? trials[trials.length - 1].stopwatch : '';
+  const timed = trials.filter((trial) => trial.outcome === 'passed' && !trial.stale && trial.ratio > 0 && trial.stopwatch === stopwatch);
   const axes = fieldNames
       .map((name, i) => ({name, i, values: ordered(new Set(timed.map((trial) => trial.values[i])))}))
       .filter((axis) => axis.values.length > 1);
+  // A default that won is still the default.
+  const kind = (values) => (usualValues && same(values, usualValues) ? 'usual' : winner && same(values, winner.config) ? 'winner' : 'other');
+  for (const trial of trials) trial.kind = kind(trial.values);
   return {
     entry, choice, trials, finalists, usual, winner, usualValues, timed, axes,
     winnerValues: winner ? winner.config : null,
     // No times are called anything but what they are.
     time: entry.modelled ? 'modelled time' : 'time',
-    // Of a configuration: which mark stands for it.
-    kind: (values) => (winner && same(values, winner.config) ? 'winner' : usualValues && same(values, usualValues) ? 'usual' : 'other'),
+    kind,  // of a configuration: which mark stands for it
   };
 }
 

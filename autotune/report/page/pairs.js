@@ -8,7 +8,7 @@ function cellsOf(model, rows, columns) {
     const cell = cells.get(key) || {best: null, many: 0, kinds: new Set()};
     if (!cell.best || trial.ratio < cell.best.ratio) cell.best = trial;
     ++cell.many;
-    cell.kinds.add(model.kind(trial.values));
+    if (trial.kind !== 'other') cell.kinds.add(trial.kind);
     cells.set(key, cell);
   }
   return (row, column) => cells.get(`${row}\n${column}`);
@@ -48,7 +48,7 @@ function heatTable(model, rows, columns) {
   return el('div', {class: 'scroll', tabindex: '0', role: 'group', 'aria-label': `Heat map of ${rows.name} and ${columns.name}`},
             el('table', {class: 'heat'},
                el('caption', {}, `Best ${model.time} ÷ the default's, for each ${rows.name} (rows) and ${columns.name} (columns) `, badge(model.entry)),
-               el('thead', {}, el('tr', {}, el('td', {class: 'corner'}, `${rows.name} ↓ ${columns.name} →`),
+               el('thead', {}, el('tr', {}, el('td', {class: 'corner'}, breakable(rows.name), ' ↓', el('br'), breakable(columns.name), ' →'),
                                   columns.values.map((value) => el('th', {scope: 'col'}, value)))),
                el('tbody', {}, body)));
 }

@@ -32,7 +32,7 @@ function refusalGroup(model, outcome, trials) {
   const reasons = grouped(trials, (trial) => trial.reason || 'no reason recorded');
   return el('details', {class: 'group'},
     el('summary', {}, el('b', {}, outcome.replaceAll('_', ' ')), el('span', {class: 'number'}, plural(trials.length, 'configuration')),
-       el('small', {}, outcomeMeanings[outcome] || '')),
+       el('small', {}, said(outcomeMeanings, outcome))),
     reasons.map(([reason, those]) => el('details', {class: 'reason', open: reasons.length === 1},
       el('summary', {}, el('span', {class: 'why'}, reason), el('span', {class: 'number'}, `${count(those.length)}×`)), configList(model, those))));
 }

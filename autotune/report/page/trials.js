@@ -8,7 +8,7 @@ function trialColumns(model) {
   return [
     ...fieldNames.map((name, i) => ({name: name.replaceAll('_', ' '), title: name, get: (trial) => (numeric(trial.values[i]) ? Number(trial.values[i]) : trial.values[i]), words: (trial) => trial.values[i], number: numeric((model.trials[0] || {values: []}).values[i] || '')})),
     {name: 'outcome', title: 'what became of it', get: (trial) => trial.outcome, words: (trial) => trial.outcome.replaceAll('_', ' ')},
-    number('÷ default', `${model.time} over the default's, paired by round`, (trial) => trial.ratio || Infinity, (trial) => (trial.ratio > 0 ? digits(trial.ratio, 4) : '–')),
+    number('÷\u00a0default', `${model.time} over the default's, paired by round`, (trial) => trial.ratio || Infinity, (trial) => (trial.ratio > 0 ? digits(trial.ratio, 4) : '–')),
     number(model.time, model.entry.caveat || 'median of one operation', (trial) => trial.seconds || Infinity, (trial) => duration(trial.seconds)),
     number('spread', 'half the interquartile range over the median', (trial) => trial.spread, (trial) => (trial.samples > 1 ? percent(trial.spread) : '–')),
     number('samples', 'kept', (trial) => trial.samples),
@@ -19,6 +19,7 @@ function trialColumns(model) {
     number('threads', 'per CTA, all kernels', (trial) => trial.threads),
     number('workspace', 'bytes at the shape probed', (trial) => trial.workspace, (trial) => bytes(trial.workspace)),
     number('compile', 'milliseconds, all kernels', (trial) => trial.compile, (trial) => `${count(Math.round(trial.compile))} ms`),
+    ...(new Set(model.trials.map((trial) => trial.stopwatch)).size > 1 ? [{name: 'stopwatch', title: 'what took the time', get: (trial) => trial.stopwatch, words: (trial) => trial.stopwatch || 'unknown'}] : []),
     {name: 'note', title: 'reason, or that it is stale', get: (trial) => trial.reason, words: (trial) => [trial.stale ? 'stale' : '', trial.reason].filter(Boolean).join(': ')},
   ];
 }
@@ -33,11 +34,19 @@ function sortTrials(list, column, falling) {
   return falling ? sorted.reverse() : sorted;
 }
 
-function trialRow(model, columns, trial) {
-  const kind = model.kind(trial.values);
-  return el('tr', {class: [trial.outcome === 'passed' ? '' : 'failed', trial.stale ? 'stale' : '', kind].join(' ')},
-    columns.map((column, i) => el('td', {class: column.number ? 'number' : column.name === 'note' ? 'note' : null},
-      i === 0 && kind !== 'other' ? sign(kind) : null, i === 0 && kind !== 'other' ? ' ' : null, column.words(trial))));
+/// Built without el(): there may be fifty thousand of these cells.
+function trialRow(columns, trial) {
+  const row = document.createElement('tr');
+  row.className = [trial.outcome === 'passed' ? '' : 'failed', trial.stale ? 'stale' : '', trial.kind].join(' ');
+  for (const column of columns) {
+    const cell = document.createElement('td');
+    if (column.number) cell.className = 'number';
+    else if (column.name === 'note') cell.className = 'note';
+    cell.textContent = column.words(trial);
+    row.append(cell);
+  }
+  if (trial.kind !== 'other') row.firstChild.prepend(sign(trial.kind), ' ');
+  return row;
 }
 
 function trials(model) {
@@ -57,7 +66,7 @@ function trials(model) {
     const words = state.filter.toLowerCase().split(/\s+/).filter(Boolean);
     const kept = model.trials.filter((trial) => words.every((word) => texts[trial.index].includes(word)));
     const sorted = sortTrials(kept, state.column, state.falling);
-    body.replaceChildren(...sorted.slice(0, state.rows).map((trial) => trialRow(model, columns, trial)));
+    body.replaceChildren(...sorted.slice(0, state.rows).map((trial) => trialRow(columns, trial)));
     heads.forEach((head, i) => head.setAttribute('aria-sort', columns[i] !== state.column ? 'none' : state.falling ? 'descending' : 'ascending'));
     found.textContent = kept.length === model.trials.length ? plural(kept.length, 'trial') : `${count(kept.length)} of ${plural(model.trials.length, 'trial')}`;
     const left = sorted.length - state.rows;

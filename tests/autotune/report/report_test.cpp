@@ -135,6 +135,13 @@ TEST(Report, WhatIsModelledSaysSo) {
   // A device's name over modelled trials does not hide it.
   Entry disguised = made_up_entry({}, shape, h200(), {.most = 12, .emulated = true});
   EXPECT_EQ(data_of(render_report({disguised}))["entries"][0]["caveat"], caveat);
+  // Trials of another stopwatch than the choice's are told apart in the table.
+  Entry both = made_up_entry({}, shape, emulated_gpu(), {.most = 12, .emulated = true});
+  both.trials[3].circumstances.stopwatch = "events";
+  const Json mixed = data_of(render_report({both}))["entries"][0];
+  EXPECT_EQ(mixed["caveat"], caveat);
+  EXPECT_EQ(mixed["trials"]["stopwatches"][mixed["trials"]["stopwatch"][3].get<std::size_t>()], "events");
+  EXPECT_EQ(mixed["trials"]["stopwatches"][mixed["trials"]["stopwatch"][4].get<std::size_t>()], "modelled");
   // And events on the emulator are not a device's times either.
   Entry timed = made_up_entry({}, shape, emulated_gpu(), {.most = 12});
   EXPECT_NE(data_of(render_report({timed}))["entries"][0]["caveat"], "");
