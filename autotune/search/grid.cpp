@@ -57,17 +57,6 @@ std::optional<std::size_t> Grid::find(const Config& config) const {
   return found->second;
 }
 
-std::size_t Grid::distance(std::size_t from, std::size_t to) const {
-  std::size_t sum = 0;
-  for (std::size_t i = 0; i < axes_.size(); ++i) {
-    const std::size_t a = points_[from].at[i];
-    const std::size_t b = points_[to].at[i];
-    const std::size_t steps = std::max(a, b) - std::min(a, b);
-    sum += axes_[i].ordered ? steps : std::min<std::size_t>(steps, 1);
-  }
-  return sum;
-}
-
 std::vector<std::size_t> Grid::neighbours(std::size_t index) const {
   std::vector<std::size_t> out;
   const auto fields = generator::config_fields();

@@ -21,8 +21,6 @@ class Grid {
   [[nodiscard]] const std::string& text(std::size_t index) const { return points_[index].text; }
   [[nodiscard]] std::optional<std::size_t> find(const Config& config) const;
 
-  /// Steps from one to the other: along numbers as many as values lie between them, between names one.
-  [[nodiscard]] std::size_t distance(std::size_t from, std::size_t to) const;
   /// Candidates that differ in one field: along numbers the next one on either side (over values that are not legal
   /// beside the other fields), of names every other one. In the order of fields, then of values.
   [[nodiscard]] std::vector<std::size_t> neighbours(std::size_t index) const;

@@ -52,7 +52,8 @@ class Race {
     while (active_.size() > seats + 1) {
       if (auto ok = rounds_.take(active_, laboratory_.deterministic() ? 1 : rounds); !ok) return ok;
       if (auto ok = anybody_left(); !ok) return ok;
-      const bool last = laboratory_.deterministic() || out_of_time();
+      out_of_time_ = !laboratory_.deterministic() && out_of_time();
+      const bool last = laboratory_.deterministic() || out_of_time_;
       stay(last ? seats : std::max(seats, active_.size() / 2));
       if (last) break;
       rounds *= 2;
@@ -65,12 +66,16 @@ class Race {
     const std::vector<std::size_t> others(active_.begin() + 1, active_.end());
     std::vector<Entrant> field;
     std::vector<double> ratios;
+    std::vector<double> noises;
     for (const std::size_t index : others) {
       const auto pair = rounds_.pair(index, rounds_.reference(), 0);
       field.push_back(entrants_[index]);
       ratios.push_back(pair ? pair->ratio : HUGE_VAL);
+      noises.push_back(pair ? pair->noise : 0);
     }
-    std::vector<std::size_t> chosen = select_entrants(field, ratios, seats, options_.tolerance);
+    // Few rounds cannot tell apart what the final may find equal; and the fastest of many looks faster than it is.
+    const double tolerance = options_.tolerance + 3 * median(noises);
+    std::vector<std::size_t> chosen = select_entrants(field, ratios, seats, tolerance);
     std::sort(chosen.begin(), chosen.end());
     active_.resize(1);
     for (const std::size_t i : chosen) active_.push_back(others[i]);
@@ -84,14 +89,16 @@ class Race {
     for (int taken = 0;;) {
       // However little time there is: with fewer rounds nothing could be said.
       int batch = std::max(options_.final_rounds, static_cast<int>(fewest_for_interval));
-      if (taken == 0 && out_of_time()) batch = static_cast<int>(fewest_for_interval);
+      if (taken == 0 && (out_of_time_ || out_of_time())) batch = static_cast<int>(fewest_for_interval);
       batch = std::min(batch, most - taken);
       if (auto ok = rounds_.take(active_, batch); !ok) return ok;
       if (auto ok = anybody_left(); !ok) return ok;
       taken += batch;
       forget_broken();
       settle();
-      if (settled_ || taken >= most || out_of_time()) return {};
+      if (settled_ || taken >= most) return {};
+      out_of_time_ = out_of_time_ || out_of_time();
+      if (out_of_time_) return {};
     }
   }
 
@@ -198,12 +205,15 @@ class Race {
     const std::size_t first = winner();
     out.finalists.push_back(finalist(standings_[first]));
     bool tie = false;
+    std::size_t others = 0;
     for (std::size_t i = 0; i < standings_.size(); ++i) {
       tie = tie || (i != 0 && as_fast_as_best(standings_[i]));
-      if (i != first) out.finalists.push_back(finalist(standings_[i]));
+      if (i == first) continue;
+      const bool is_reference = standings_[i].entrant == rounds_.reference();
+      if (is_reference || others++ < options_.reported) out.finalists.push_back(finalist(standings_[i]));
     }
     out.discarded = rounds_.discarded();
-    out.ended = !settled_ ? "budget" : tie ? "within noise" : "separated";
+    out.ended = out_of_time_ ? "budget" : tie || !settled_ ? "within noise" : "separated";
     return out;
   }
 
@@ -216,7 +226,8 @@ class Race {
   std::vector<std::size_t> finalists_;  ///< who began the final and did not break
   std::size_t begin_ = 0;               ///< the final's first round
   std::vector<Standing> standings_;     ///< by ratio
-  bool settled_ = false;
+  bool settled_ = false;                ///< more rounds would not change the choice
+  bool out_of_time_ = false;            ///< and so it ended before it was settled
 };
 
 }  // namespace

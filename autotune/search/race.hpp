@@ -19,12 +19,13 @@ struct Entrant {
 };
 
 struct RaceOptions {
-  double tolerance = 0.02;    ///< ratios closer than this are the same
-  int first_rounds = 4;       ///< samples of each in the first heat; later heats double it
-  std::size_t finalists = 4;  ///< that the final begins with, the default not counted
-  int final_rounds = 12;      ///< of a batch of the final; more batches until the intervals separate
-  int most_final_rounds = 200;
-  double disturbed = 0.10;  ///< a round whose default is off its median by more is thrown away
+  double tolerance = 0.02;      ///< ratios closer than this are the same
+  int first_rounds = 4;         ///< samples of each in the first heat; later heats double it
+  std::size_t finalists = 16;   ///< that the final begins with, the default not counted; the slower ones drop out of it
+  std::size_t reported = 8;     ///< finalists in the result at most, beside the default and the winner
+  int final_rounds = 12;        ///< of a batch of the final; more batches until the intervals separate
+  int most_final_rounds = 400;  ///< then what is not told apart counts as noise
+  double disturbed = 0.10;      ///< a round whose default is off its median by more is thrown away
   /// Asked between batches; true: end with what is known.
   std::function<bool()> out_of_time{};
   /// Told of a candidate that broke while it was timed.
@@ -32,9 +33,9 @@ struct RaceOptions {
 };
 
 struct RaceResult {
-  std::vector<Finalist> finalists;  ///< the winner first; the default among them
+  std::vector<Finalist> finalists;  ///< the winner first, then by ratio; the default among them
   std::int64_t discarded = 0;       ///< samples of disturbed rounds
-  std::string ended;                ///< "separated", "within noise", "budget"
+  std::string ended;                ///< "separated", "within noise", "budget" (out of time)
 };
 
 /// entrants[0] is the default. Successive halving by the median of paired ratios to the default (see select_entrants),

@@ -96,6 +96,7 @@ std::optional<Paired> Rounds::pair(std::size_t a, std::size_t b, std::size_t fro
   if (logs.empty()) return std::nullopt;
   Paired out;
   out.ratio = std::exp(median(logs));
+  out.noise = standard_error(logs);
   if (laboratory_.deterministic()) out.interval = Interval{out.ratio, out.ratio};
   if (const auto interval = median_interval(std::move(logs))) {
     out.interval = Interval{std::exp(interval->low), std::exp(interval->high)};

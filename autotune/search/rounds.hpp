@@ -16,6 +16,7 @@ namespace osdn::autotune {
 /// Times of one entrant over those of another in the same rounds.
 struct Paired {
   double ratio = 1;                  ///< the median
+  double noise = 0;                  ///< standard error of the ratio, roughly: by the spread
   std::optional<Interval> interval;  ///< of its 95 %; nothing with fewer than six rounds
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <limits>
 #include <numeric>
 
 #include "autotune/search/grid.hpp"
@@ -53,43 +52,25 @@ class Asked : public Search {
   std::size_t outstanding_ = 0;
 };
 
-class Exhaustive final : public Asked {
+// Descent from the best known, after some draws. Both strategies go this way: the exhaustive one to the end and without
+// waiting, so that a sweep that is cut short has the most promising behind it.
+class Descent final : public Asked {
  public:
-  Exhaustive(const std::vector<Config>& candidates, const Config& usual) : Asked(candidates, usual) {
-    std::vector<std::size_t> order(grid_.size());
-    std::vector<std::size_t> distance(grid_.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    for (const std::size_t index : order) distance[index] = grid_.distance(usual_, index);
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      if (distance[a] != distance[b]) return distance[a] < distance[b];
-      return grid_.text(a) < grid_.text(b);
-    });
-    queue_.assign(order.begin(), order.end());
-  }
-
-  std::vector<Config> ask(std::size_t most) override {
-    std::vector<Config> question;
-    take(queue_, most, question);
-    return question;
-  }
-  [[nodiscard]] std::size_t expected_total() const override { return grid_.size(); }
-  [[nodiscard]] std::string_view name() const override { return "exhaustive"; }
-
- private:
-  std::deque<std::size_t> queue_;
-};
-
-class RandomDescent final : public Asked {
- public:
-  RandomDescent(const std::vector<Config>& candidates, const Config& usual, std::uint64_t seed, std::size_t trials)
-      : Asked(candidates, usual), trials_(std::min(trials, grid_.size())), places_(grid_.size()) {
+  /// `trials` at most; nothing: all, and then no answer is waited for.
+  Descent(const std::vector<Config>& candidates, const Config& usual, std::uint64_t seed,
+          std::optional<std::size_t> trials)
+      : Asked(candidates, usual),
+        exhaustive_(!trials),
+        trials_(std::min(trials.value_or(grid_.size()), grid_.size())),
+        places_(grid_.size()) {
     // By a hash of each text, not by drawing: a candidate that is added later moves no other.
     for (std::size_t index = 0; index < grid_.size(); ++index) places_[index] = mixed(seed, grid_.text(index));
     drawn_.resize(grid_.size());
     std::iota(drawn_.begin(), drawn_.end(), std::size_t{0});
     std::sort(drawn_.begin(), drawn_.end(), [&](std::size_t a, std::size_t b) { return before(a, b); });
     queue_.push_back(usual_);
-    const std::size_t draws = std::max<std::size_t>(trials_ / random_share, std::min(trials_, fewest_draws));
+    std::size_t draws = std::max<std::size_t>(trials_ / random_share, std::min(trials_, fewest_draws));
+    if (exhaustive_) draws = fewest_draws;
     for (std::size_t i = 0; i < drawn_.size() && queue_.size() < draws; ++i) {
       if (drawn_[i] != usual_) queue_.push_back(drawn_[i]);
     }
@@ -98,16 +79,17 @@ class RandomDescent final : public Asked {
   std::vector<Config> ask(std::size_t most) override {
     std::vector<Config> question;
     most = std::min(most, trials_ - std::min(trials_, spent_));
-    while (question.size() < most) {
+    for (;;) {
       take(queue_, most, question);
       // The next centre depends on every answer to what was asked before.
-      if (!queue_.empty() || outstanding_ > 0 || !next()) break;
+      const bool wait = !exhaustive_ && outstanding_ > 0;
+      if (question.size() == most || wait || !next()) break;
     }
     spent_ += question.size();
     return question;
   }
   [[nodiscard]] std::size_t expected_total() const override { return trials_; }
-  [[nodiscard]] std::string_view name() const override { return "random+descent"; }
+  [[nodiscard]] std::string_view name() const override { return exhaustive_ ? "exhaustive" : "random+descent"; }
 
  private:
   /// One trial of so many is drawn at random before the descent begins (docs/autotuning.md has the figures).
@@ -144,6 +126,7 @@ class RandomDescent final : public Asked {
     return !queue_.empty();
   }
 
+  bool exhaustive_;
   std::size_t trials_;
   std::size_t spent_ = 0;
   std::vector<std::uint64_t> places_;
@@ -153,18 +136,19 @@ class RandomDescent final : public Asked {
 
 }  // namespace
 
-std::unique_ptr<Search> exhaustive_search(std::vector<Config> candidates, const Config& usual) {
-  return std::make_unique<Exhaustive>(candidates, usual);
+std::unique_ptr<Search> exhaustive_search(std::vector<Config> candidates, const Config& usual, std::uint64_t seed) {
+  return std::make_unique<Descent>(candidates, usual, seed, std::nullopt);
 }
 
 std::unique_ptr<Search> random_descent_search(std::vector<Config> candidates, const Config& usual, std::uint64_t seed,
                                               std::size_t trials) {
-  return std::make_unique<RandomDescent>(candidates, usual, seed, trials);
+  return std::make_unique<Descent>(candidates, usual, seed, trials);
 }
 
 std::unique_ptr<Search> make_search(std::vector<Config> candidates, const Config& usual, std::uint64_t seed,
                                     std::size_t trials) {
-  if (candidates.size() <= most_exhaustive) return exhaustive_search(std::move(candidates), usual);
+  const bool affordable = trials == 0 || trials >= candidates.size();
+  if (candidates.size() <= most_exhaustive && affordable) return exhaustive_search(std::move(candidates), usual, seed);
   return random_descent_search(std::move(candidates), usual, seed, trials == 0 ? usual_trials : trials);
 }
 

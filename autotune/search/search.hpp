@@ -33,8 +33,11 @@ class Search {
   [[nodiscard]] virtual std::string_view name() const = 0;
 };
 
-/// Every candidate, the default first, then by distance from it.
-[[nodiscard]] std::unique_ptr<Search> exhaustive_search(std::vector<Config> candidates, const Config& usual);
+/// Every candidate: the default, a few drawn at random, then always the neighbours of the best known so far. Waits for
+/// no answer: which is asked when depends on what was told by then, that all are asked does not. So a sweep that is cut
+/// short has the most promising behind it.
+[[nodiscard]] std::unique_ptr<Search> exhaustive_search(std::vector<Config> candidates, const Config& usual,
+                                                        std::uint64_t seed);
 
 /// The default, then candidates drawn at random, then descent from the best found: its neighbours (which differ in one
 /// field, to an adjacent value of those that occur among the candidates), until none is better, then from the next
@@ -42,7 +45,8 @@ class Search {
 [[nodiscard]] std::unique_ptr<Search> random_descent_search(std::vector<Config> candidates, const Config& usual,
                                                             std::uint64_t seed, std::size_t trials);
 
-/// Exhaustive up to most_exhaustive candidates, else random with descent; `trials` 0: as many as a sweep usually takes.
+/// Exhaustive up to most_exhaustive candidates where `trials` allows all of them, else random with descent; `trials` 0:
+/// all, or as many as a sweep usually takes.
 [[nodiscard]] std::unique_ptr<Search> make_search(std::vector<Config> candidates, const Config& usual,
                                                   std::uint64_t seed, std::size_t trials);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 namespace osdn::autotune {
 namespace {
@@ -30,6 +31,14 @@ double lower_median(std::vector<double> numbers) {
 double relative_spread(std::vector<double> numbers) {
   std::sort(numbers.begin(), numbers.end());
   return (quantile(numbers, 0.75) - quantile(numbers, 0.25)) / 2 / quantile(numbers, 0.5);
+}
+
+double standard_error(std::vector<double> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  // Of a normal distribution the interquartile range is 1.349 standard deviations; a median of n errs by √(π/2n) of
+  // them.
+  const double deviation = (quantile(numbers, 0.75) - quantile(numbers, 0.25)) / 1.349;
+  return deviation * std::sqrt(std::numbers::pi / 2 / static_cast<double>(numbers.size()));
 }
 
 std::optional<std::size_t> outside_each_end(std::size_t samples) {

@@ -14,6 +14,9 @@ namespace osdn::autotune {
 /// Half the interquartile range over the median.
 [[nodiscard]] double relative_spread(std::vector<double> numbers);
 
+/// Of the median of these, as if they were normal: by the interquartile range, which a few outliers do not move.
+[[nodiscard]] double standard_error(std::vector<double> numbers);
+
 struct Interval {
   double low = 0;
   double high = 0;
