@@ -28,17 +28,22 @@ Entrant entrant(const Trial& trial) {
   return {trial.config, trial.sources, trial.resources};
 }
 
-/// The default, or what stood in for it, first; then the best.
+/// The default, or what stood in for it, first; then those that might win, by time or by resources.
 std::vector<Entrant> entrants(const std::vector<const Trial*>& best, const Config& usual) {
   std::vector<Entrant> out;
   const auto is_usual = [&](const Trial* trial) { return trial->config == usual; };
   const auto found = std::find_if(best.begin(), best.end(), is_usual);
   const Trial* first = found == best.end() ? best.front() : *found;
   out.push_back(entrant(*first));
+  std::vector<Entrant> field;
+  std::vector<double> ratios;
   for (const Trial* trial : best) {
-    if (trial == first) continue;
-    if (out.size() > most_entrants || trial->ratio > within_reach * best.front()->ratio) break;
-    out.push_back(entrant(*trial));
+    if (trial == first || trial->ratio > within_reach * best.front()->ratio) continue;
+    field.push_back(entrant(*trial));
+    ratios.push_back(trial->ratio);
+  }
+  for (const std::size_t i : select_entrants(field, ratios, most_entrants, RaceOptions().tolerance)) {
+    out.push_back(field[i]);
   }
   return out;
 }
@@ -62,7 +67,7 @@ std::vector<Finalist> without_a_race(const std::vector<const Trial*>& best, cons
   const RaceOptions race;
   for (const Trial* trial : best) {
     const bool is_usual = trial->config == usual;
-    if (out.size() <= race.finalists || is_usual) out.push_back(by_trial(*trial));
+    if (out.size() <= race.reported || is_usual) out.push_back(by_trial(*trial));
   }
   const auto found = std::find_if(out.begin(), out.end(), [&](const Finalist& f) { return f.config == usual; });
   const bool clearly_faster = out.front().ratio_high < 1 - race.tolerance;
