@@ -29,12 +29,14 @@ function configList(model, trials) {
 }
 
 function refusalGroup(model, outcome, trials) {
-  const reasons = grouped(trials, (trial) => trial.reason || 'no reason recorded');
+  // Sentences that differ in their numbers alone are one reason.
+  const reasons = grouped(trials, (trial) => trial.reason.replace(/\d[\d.,]*(e[-+]?\d+)?/g, '#'));
   return el('details', {class: 'group'},
     el('summary', {}, el('b', {}, outcome.replaceAll('_', ' ')), el('span', {class: 'number'}, plural(trials.length, 'configuration')),
        el('small', {}, said(outcomeMeanings, outcome))),
-    reasons.map(([reason, those]) => el('details', {class: 'reason', open: reasons.length === 1},
-      el('summary', {}, el('span', {class: 'why'}, reason), el('span', {class: 'number'}, `${count(those.length)}×`)), configList(model, those))));
+    reasons.map(([, those]) => el('details', {class: 'reason', open: reasons.length === 1},
+      el('summary', {}, el('span', {class: 'why'}, those[0].reason || 'no reason recorded'), el('span', {class: 'number'}, `${count(those.length)}×`)),
+      those.some((one) => one.reason !== those[0].reason) ? el('small', {}, 'with other numbers each; the table of trials has them') : null, configList(model, those))));
 }
 
 function refusals(model) {
