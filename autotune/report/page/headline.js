@@ -16,14 +16,16 @@ function verdict(model) {
               el('p', {}, `No candidate takes less ${model.time} than the default beyond noise: `, duration(winner.seconds), '.'));
   }
   const saved = 1 - winner.ratio;
+  const least = Math.min(...model.finalists.map((one) => one.ratio));
   return el('div', {class: 'verdict'},
             el('p', {class: 'big'}, percent(Math.abs(saved), 3), ` ${saved >= 0 ? 'less' : 'more'} ${model.time}`),
             el('p', {class: 'from-to'}, sign('usual'), ` default ${usual ? duration(usual.seconds) : '–'} `,
-               el('span', {class: 'arrow'}, '→'), sign('winner'), ` best ${duration(winner.seconds)} `, badge(entry)),
+               el('span', {class: 'arrow'}, '→'), sign('winner'), ` winner ${duration(winner.seconds)} `, badge(entry)),
             el('p', {}, `${times(winner.ratio)} the default's ${model.time}`,
                winner.high > winner.low
                  ? `; 95 % confidence interval ${digits(winner.low, 4)} to ${digits(winner.high, 4)}, paired by round.`
-                 : '; every sample is the same, so there is no interval.'));
+                 : '; every sample is the same, so there is no interval.',
+               least < winner.ratio ? ` The least in the final is ${times(least)}: equal within noise, and the winner is leaner.` : ''));
 }
 
 function configCard(model, title, kind, values, against) {

@@ -113,6 +113,11 @@ TEST_F(InABrowser, WhatIsModelledSaysSoBesideEveryTime) {
     EXPECT_NE(main.substr(begin, main.find("</section>", begin) - begin).find("odelled"), std::string::npos) << part;
   }
   EXPECT_NE(main.find("modelled on the emulator's timing model, not a measurement"), std::string::npos);
+  EXPECT_EQ(occurrences(main, "aria-label=\"modelled time against"), 7U);  // the strip of every parameter
+  // Beside the times of every finalist, in the legend and under the heat map.
+  EXPECT_EQ(occurrences(main, ">modelled</span>"), 6U);
+  EXPECT_NE(main.find("default, modelled time"), std::string::npos);
+  EXPECT_EQ(main.find("default, time"), std::string::npos);
   EXPECT_EQ(main.find("erformance"), std::string::npos);
   EXPECT_EQ(main.find("aster"), std::string::npos);  // nor is anything faster
 }
