@@ -40,20 +40,21 @@ expected<std::unique_ptr<Bench>> Bench::open(const Setup& setup, const WorkerHoo
     if (auto done = emulator->set_profile(setup.arch); !done) return done.error();
   }
   EngineOptions options = setup.engine;
-  options.log = std::move(log);
+  options.log = log;
   auto engine = Engine::create(options);
   if (!engine) return engine.error();
   auto architecture = engine->state()->architecture();
   if (!architecture) return architecture.error();
   Ready ready{engine->device(), *architecture};
-  return std::unique_ptr<Bench>(new Bench(setup, hooks, *std::move(engine), std::move(ready)));
+  return std::unique_ptr<Bench>(new Bench(setup, hooks, *std::move(engine), std::move(ready), std::move(log)));
 }
 
-Bench::Bench(const Setup& setup, const WorkerHooks& hooks, Engine engine, Ready ready)
+Bench::Bench(const Setup& setup, const WorkerHooks& hooks, Engine engine, Ready ready, LogCallback log)
     : setup_(setup),
       hooks_(hooks),
       engine_(std::move(engine)),
       ready_(std::move(ready)),
+      log_(std::move(log)),
       memory_(std::make_unique<Memory>(engine_.state())),
       gate_(std::make_unique<Gate>(setup.problem, setup.seed, *memory_)) {}
 
@@ -93,7 +94,12 @@ Bench::Checked Bench::gate(const Config& config, const About& about) {
                                  return engine_.synchronize();
                                }};
   auto verdict = gate_->check(subject);
-  if (!verdict) return {with_fault(verdict_of(verdict.error())), true};
+  if (!verdict) {
+    Verdict broken = with_fault(verdict_of(verdict.error()));
+    // The gate takes little memory: where there is none, others have taken it.
+    if (verdict.error().code == ErrorCode::out_of_memory) broken.laboratory_lost = true;
+    return {broken, true};
+  }
   return {*verdict, false};
 }
 
@@ -105,7 +111,7 @@ expected<Measurement> Bench::measure(const std::vector<Config>& configs, int rou
   };
   if (!stopwatch_) {
     about("preparing", 0);
-    const StopwatchSettings settings{engine_, setup_.problem, setup_.shape, setup_.seed, setup_.lock_directory};
+    const StopwatchSettings settings{engine_, setup_.problem, setup_.shape, setup_.seed, setup_.lock_directory, log_};
     auto made = setup_.modelled ? modelled_stopwatch(settings) : events_stopwatch(settings);
     if (!made) return made.error();
     stopwatch_ = *std::move(made);

@@ -34,7 +34,7 @@ class Bench {
   expected<Measurement> measure(const std::vector<Config>& configs, int rounds, const About& about);
 
  private:
-  Bench(const Setup& setup, const WorkerHooks& hooks, Engine engine, Ready ready);
+  Bench(const Setup& setup, const WorkerHooks& hooks, Engine engine, Ready ready, LogCallback log);
   expected<PreparedOperation> prepare(const Config& config);
   Verdict with_fault(Verdict verdict) const;
 
@@ -43,6 +43,7 @@ class Bench {
   const WorkerHooks& hooks_;
   Engine engine_;
   Ready ready_;
+  runtime::Log log_;
   std::unique_ptr<Memory> memory_;
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<Stopwatch> stopwatch_;

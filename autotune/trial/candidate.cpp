@@ -59,8 +59,8 @@ Verdict verdict_of(const Error& error) {
       return {Outcome::faulted, one_line(error.message)};
     case ErrorCode::out_of_memory:
       return {Outcome::faulted, one_line(error.message)};
-    default:
-      return {Outcome::died, one_line(error.message)};
+    default:  // no NVRTC, a reference that refuses the problem: not the candidate's doing
+      return {Outcome::died, one_line(error.message), true};
   }
 }
 

@@ -67,7 +67,8 @@ bool flag(const Json& json, const char* name, bool otherwise) {
 
 Verdict verdict_of(const Post::Answer& answer) {
   if (answer.end == Post::Answer::End::hung) return {Outcome::hung, answer.reason};
-  return {Outcome::died, answer.reason, answer.end == Post::Answer::End::absent};
+  // Without a worker, or with one that does not take what it is asked, nothing is known of the candidate.
+  return {Outcome::died, answer.reason, answer.error.has_value()};
 }
 
 /// Where no worker can be started, what keeps it from that may pass: descriptors, memory, processes.

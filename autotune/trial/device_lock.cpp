@@ -38,6 +38,7 @@ std::string device_lock_file(const std::string& directory, const DeviceDescripti
   std::error_code failed;
   std::filesystem::path folder = directory;
   if (directory.empty()) folder = std::filesystem::temp_directory_path(failed);
+  if (failed) folder = "/tmp";
   return (folder / fmt::format("osdn-{}-{}.lock", device.emulated ? "emulator" : "gpu", name)).string();
 }
 

@@ -165,7 +165,7 @@ expected<Ready> read_ready(const Json& json) {
 }
 
 Json to_json(const Verdict& verdict) {
-  return {{"outcome", name(verdict.outcome)}, {"reason", verdict.reason}};
+  return {{"outcome", name(verdict.outcome)}, {"reason", verdict.reason}, {"laboratory_lost", verdict.laboratory_lost}};
 }
 
 expected<Verdict> read_verdict(const Json& json) {
@@ -178,6 +178,7 @@ expected<Verdict> read_verdict(const Json& json) {
     return Error{ErrorCode::corrupt, "is " + generator::quoted(text), {}};
   });
   fields("reason", verdict.reason);
+  fields("laboratory_lost", verdict.laboratory_lost);
   if (!fields.result()) return fields.result().error();
   verdict.reason = one_line(verdict.reason);
   return verdict;

@@ -38,7 +38,6 @@ class Spawner {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::queue<const std::function<void()>*> tasks_;  // guarded by mutex_
-  std::size_t done_ = 0;                            // likewise
   bool ended_ = false;                              // likewise
   std::thread thread_;
 };

@@ -9,6 +9,7 @@
 
 #include "autotune/laboratory.hpp"
 #include "osdn/engine.hpp"
+#include "runtime/log.hpp"
 
 namespace osdn::autotune {
 
@@ -27,6 +28,7 @@ struct StopwatchSettings {
   Shape shape;
   std::uint64_t seed = 1;      ///< of the order within rounds
   std::string lock_directory;  ///< of the lock of the physical device
+  runtime::Log log;
 };
 
 /// Device events around replays of a graph. Errors: driver, out_of_memory.

@@ -55,6 +55,7 @@ class Events : public Stopwatch {
       : engine_(settings.engine),
         shape_(settings.shape),
         lock_file_(device_lock_file(settings.lock_directory, engine_.device())),
+        log_(settings.log),
         order_(settings.seed),
         timer_(std::move(timer)),
         sets_(std::move(sets)) {}
@@ -62,6 +63,7 @@ class Events : public Stopwatch {
   Measurement measure(const std::vector<PreparedOperation>& operations, int rounds, const About& about) override {
     const runtime::ContextScope scope(engine_.state()->device());
     const DeviceLock lock(lock_file_, [&] { about("waiting", 0); });
+    warn_of(lock);
     Graphs graphs(*timer_);
     Measurement out;
     std::size_t index = 0;
@@ -92,6 +94,11 @@ class Events : public Stopwatch {
   }
 
  private:
+  void warn_of(const DeviceLock& lock) {
+    if (lock.refusal().empty() || std::exchange(warned_, true)) return;
+    log_.warning("times are taken without the lock of the device, others may time on it, too: " + lock.refusal());
+  }
+
   /// One for all: a workspace is hot when the second kernel reads what the first has written, in a model too.
   expected<void> grow_workspace(const std::vector<PreparedOperation>& operations) {
     std::size_t bytes = 0;
@@ -156,6 +163,8 @@ class Events : public Stopwatch {
   Engine engine_;
   Shape shape_;
   std::string lock_file_;
+  runtime::Log log_;
+  bool warned_ = false;
   std::uint64_t order_;
   std::unique_ptr<EventTimer> timer_;
   std::vector<TimingInputs> sets_;

@@ -154,6 +154,7 @@ TEST(Crew, OutlivesALackOfDescriptors) {
   EXPECT_EQ(without.verdict.outcome, Outcome::died);
   EXPECT_NE(without.verdict.reason.find("cannot be started: Too many open files"), std::string::npos)
       << without.verdict.reason;
+  EXPECT_TRUE(without.verdict.laboratory_lost);
   EXPECT_EQ(with.verdict.outcome, Outcome::passed) << with.verdict.reason;
 }
 
@@ -209,6 +210,36 @@ TEST(Crew, SaysWhyItCannotBegin) {
   crew = make_crew(options);
   ASSERT_FALSE(crew);
   EXPECT_EQ(crew.error().code, ErrorCode::library_not_found);
+}
+
+TEST(Crew, TimesWithoutTheDevicesLockButSaysSo) {
+  const char* const problem = "osdn_forward:type=fp32,k=16,v=16";
+  CrewOptions options = crew_options(problem, "t=20");
+  options.stopwatch = StopwatchKind::events;
+  std::string warnings;
+  options.log = runtime::Log([&](LogLevel, std::string_view text) { warnings.append(text).append("\n"); });
+  const char* const before = std::getenv("TMPDIR");
+  const std::string usual = before != nullptr ? before : "";
+  ::setenv("TMPDIR", "/proc", 1);  // no file can be made there
+  auto crew = make_crew(options);
+  const auto measured = crew ? (*crew)->measure(std::vector<Config>{default_of(problem)}, 1) : crew.error();
+  before != nullptr ? ::setenv("TMPDIR", usual.c_str(), 1) : ::unsetenv("TMPDIR");
+  ASSERT_TRUE(measured) << measured.error().message;
+  EXPECT_EQ(measured->rounds.size(), 1U);
+  EXPECT_NE(warnings.find("without the lock of the device"), std::string::npos) << warnings;
+  EXPECT_NE(warnings.find("/proc/osdn-emulator-"), std::string::npos) << warnings;
+}
+
+TEST(Crew, BlamesNoCandidateForALackOfNvrtc) {
+  const char* const problem = "osdn_forward:type=fp32,k=16,v=16";
+  CrewOptions options = crew_options(problem, "t=20");
+  options.engine.nvrtc_library = "/nowhere/libnvrtc.so";
+  auto crew = make_crew(options);
+  ASSERT_TRUE(crew) << crew.error().message;
+  const Compiled compiled = (*crew)->compile(default_of(problem));
+  EXPECT_EQ(compiled.verdict.outcome, Outcome::died);
+  EXPECT_TRUE(compiled.verdict.laboratory_lost);
+  EXPECT_NE(compiled.verdict.reason.find("no NVRTC found: install one"), std::string::npos) << compiled.verdict.reason;
 }
 
 TEST(Crew, ModelledTimesAreTheSameInEveryProcessWithAnyThreads) {

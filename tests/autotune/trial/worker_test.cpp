@@ -133,12 +133,13 @@ TEST(Messages, ComeBackAsTheyWereSent) {
   EXPECT_EQ(to_json(*setup_back), to_json(setup));
   Measurement measured;
   measured.rounds = {{0.1, 1.0 / 3}, {5e-324, 1.7976931348623157e308}};
-  measured.broken = Measurement::Breakage{1, {Outcome::hung, "late \xFF"}};
+  measured.broken = Measurement::Breakage{1, {Outcome::hung, "late \xFF", true}};
   const auto back = read_measurement(Json::parse(to_line(to_json(measured))), 2);
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(back->rounds, measured.rounds);  // to the bit
   EXPECT_EQ(back->broken->index, 1U);
   EXPECT_EQ(back->broken->verdict.outcome, Outcome::hung);
+  EXPECT_TRUE(back->broken->verdict.laboratory_lost);
   EXPECT_FALSE(read_measurement(Json::parse("{\"rounds\":[[1.0]]}"), 2));
   EXPECT_FALSE(read_measurement(Json::parse("{\"rounds\":[[1.0,-1.0]]}"), 2));
   EXPECT_FALSE(read_measurement(Json::parse("{\"rounds\":[],\"broken\":{\"index\":2}}"), 2));
