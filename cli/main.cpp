@@ -16,8 +16,9 @@ namespace {
 
 constexpr const char* footer =
     "Results go to stdout, messages to stderr.\n"
-    "Exit codes: 0 done; 1 a result is outside its tolerance, or a cache entry is damaged; 2 bad usage, file, problem\n"
-    "or configuration; 3 a library, device, memory or file system is missing or refuses; 4 a fault of osdn itself.";
+    "Exit codes: 0 done; 1 a result is outside its tolerance, a cache entry or tuning line is damaged, or databases\n"
+    "differ; 2 bad usage, file, problem or configuration; 3 a library, device, memory or file system is missing or\n"
+    "refuses; 4 a fault of osdn itself.";
 
 bool wants_json(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
@@ -80,6 +81,7 @@ int run(int argc, char** argv) {
   add_verify(app, exit_code);
   add_tune(app, exit_code);
   add_cache(app, exit_code);
+  add_db(app, exit_code);
   add_report(app, exit_code);
   refuse_options_as_values(app);
   try {

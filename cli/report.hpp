@@ -14,7 +14,8 @@ using Json = nlohmann::ordered_json;
 
 enum ExitCode : int {
   success = 0,
-  not_passed = 1,   ///< ran, but a result is outside its tolerance, or a cache entry is damaged
+  not_passed =
+      1,  ///< ran, but a result is outside its tolerance, a cache entry or tuning line is damaged, or databases differ
   bad_input = 2,    ///< usage, a file, a problem or a configuration that cannot be
   environment = 3,  ///< a library, a device, memory or a file system is missing or refuses
   defect = 4,       ///< a fault of osdn itself

@@ -11,11 +11,6 @@
 namespace osdn::autotune {
 namespace {
 
-/// What makes a trial the same one, tried again.
-std::string identity(const Trial& trial) {
-  return to_string(trial.config) + '/' + trial.sources + '/' + to_string(bucket_of(trial.shape));
-}
-
 std::int64_t when(const Record& record) {
   if (const auto* trial = std::get_if<Trial>(&record)) return trial->circumstances.when;
   if (const auto* choice = std::get_if<Choice>(&record)) return choice->circumstances.when;
@@ -42,7 +37,7 @@ class Ledger {
  public:
   void add(std::size_t place, const Record& record) {
     if (const auto* trial = std::get_if<Trial>(&record)) {
-      keep(trials_[identity(*trial)], place, record);
+      keep(trials_[trial_identity(*trial)], place, record);
     } else if (const auto* choice = std::get_if<Choice>(&record)) {
       const bool known = std::any_of(choices_.begin(), choices_.end(),
                                      [&](const Kept& kept) { return std::get<Choice>(*kept.record) == *choice; });
@@ -103,6 +98,10 @@ std::map<std::string, Key> keys_by_id(const std::vector<Read>& lines) {
 }
 
 }  // namespace
+
+std::string trial_identity(const Trial& trial) {
+  return to_string(trial.config) + '/' + trial.sources + '/' + to_string(bucket_of(trial.shape));
+}
 
 Contents read_contents(std::string_view text, const std::string& origin, const Key* owner) {
   const std::vector<Read> lines = read_all(text);

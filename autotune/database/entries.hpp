@@ -10,6 +10,9 @@
 
 namespace osdn::autotune {
 
+/// What makes a trial the same one, tried again: configuration, sources, bucket of its shape.
+[[nodiscard]] std::string trial_identity(const Trial& trial);
+
 /// What a file says. The counts of the entries are of their own lines; damaged and foreign ones belong to nobody.
 struct Contents {
   std::vector<Entry> entries;  ///< in the order in which their lines begin

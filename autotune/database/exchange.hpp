@@ -48,6 +48,8 @@ struct Verification {
   std::int64_t stale = 0;  ///< trials whose kernels this library writes differently now
   std::string problem;     ///< empty: sound
 };
+/// Looks at an export.
+[[nodiscard]] Verification verify_text(std::string_view text, const std::string& origin);
 /// Looks at every file of the directory.
 [[nodiscard]] std::vector<Verification> verify(const Database& database);
 

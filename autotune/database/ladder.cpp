@@ -14,8 +14,6 @@
 namespace osdn::autotune {
 namespace {
 
-constexpr const char* rungs[] = {"pinned", "exact", "nearest_bucket", "arch_family", "shipped", "heuristic"};
-
 std::string date(std::int64_t seconds) {
   const auto time = static_cast<std::time_t>(seconds);
   std::tm parts{};
@@ -131,7 +129,7 @@ class Climb {
   }
 
   bool pass_by(TuningSource rung, std::string why) {
-    out_.passed_by.push_back(fmt::format("{}: {}", rungs[static_cast<int>(rung)], why));
+    out_.passed_by.push_back(fmt::format("{}: {}", name(rung), why));
     return false;
   }
 
@@ -173,6 +171,10 @@ class Climb {
     out_.source = rung;
     out_.entry = entry.key;
     out_.winner = *found;
+    const auto usual = std::find_if(finalists.begin(), finalists.end(), [&entry](const Finalist& finalist) {
+      return finalist.config == entry.choice->default_config;
+    });
+    if (usual != finalists.end()) out_.usual = *usual;
     out_.explanation =
         fmt::format("{} on {}: {}", where, date(entry.choice->circumstances.when), gain(*found, *entry.choice));
     return true;

@@ -18,6 +18,7 @@ struct LookUp {
   std::optional<Key> entry;            ///< whose; none for the heuristic
   std::optional<Finalist> winner;      ///< the record that was used; none for pins and the heuristic
   std::optional<Finalist> runner_up;   ///< the next of the same choice whose kernels are current
+  std::optional<Finalist> usual;       ///< the default in that choice
   std::vector<std::string> passed_by;  ///< rungs looked at and not taken, one sentence each ("exact: its kernels …")
 };
 

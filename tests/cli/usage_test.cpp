@@ -5,8 +5,10 @@ namespace osdn::test {
 namespace {
 
 const std::vector<std::vector<std::string>> verbs = {
-    {"doctor"},         {"list"},          {"generate"},        {"compile"},        {"run"},   {"verify"},
-    {"cache", "stats"}, {"cache", "show"}, {"cache", "verify"}, {"cache", "clear"}, {"report"}};
+    {"doctor"},         {"list"},          {"generate"},        {"compile"},        {"run"},          {"verify"},
+    {"cache", "stats"}, {"cache", "show"}, {"cache", "verify"}, {"cache", "clear"}, {"db", "show"},   {"db", "explain"},
+    {"db", "export"},   {"db", "import"},  {"db", "merge"},     {"db", "diff"},     {"db", "verify"}, {"db", "compact"},
+    {"db", "pin"},      {"db", "unpin"},   {"report"}};
 
 TEST_F(Program, EveryVerbHasHelpAndJson) {
   for (auto arguments : verbs) {
