@@ -72,6 +72,7 @@ function quantile(sorted, part) {
 
 /// Round values that divide a logarithmic range; at least two of them.
 function logTicks(low, high) {
+  if (!(low > 0 && high > low && high < Infinity)) return [];
   const decades = Math.log10(high / low);
   const steps = decades > 2 ? [1] : decades > 1 ? [1, 2, 5] : decades > 0.5 ? [1, 1.5, 2, 3, 5, 7]
       : [1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9];
@@ -87,8 +88,8 @@ function logTicks(low, high) {
 
 /// The same for a linear range.
 function ticks(low, high, most) {
-  const span = high - low || Math.abs(high) || 1;
-  const rough = span / Math.max(1, most);
+  if (!(high > low && high - low < Infinity)) return [];
+  const rough = (high - low) / Math.max(1, most);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
   const out = [];

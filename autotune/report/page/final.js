@@ -5,7 +5,7 @@ function sampleRange(finalists) {
   let low = Infinity;
   let high = -Infinity;
   for (const finalist of finalists) {
-    for (const sample of finalist.samples) {
+    for (const sample of finalist.samples.filter((one) => one > 0)) {
       low = Math.min(low, sample);
       high = Math.max(high, sample);
     }
@@ -19,6 +19,7 @@ function sampleRange(finalists) {
 }
 
 function axisParts(width, height, low, high, words, room) {
+  if (!(high > low)) return {x: () => 0, parts: []};
   const x = (value) => room + ((value - low) / (high - low)) * (width - 2 * room);
   const parts = ticks(low, high, Math.max(3, Math.floor(width / 90))).flatMap((tick) => [
     svg('line', {class: 'grid', x1: x(tick), x2: x(tick), y1: 2, y2: height - 18}),
@@ -35,6 +36,7 @@ function unitOf(high) {
 /// Said instead of what lies off the axis.
 function beyond(value, range, width, middle) {
   if (value <= range[1] && value >= range[0]) return null;
+  if (!(value > 0)) return svg('text', {class: 'tick', x: 8, y: middle + 4}, 'not recorded');
   const right = value > range[1];
   return svg('text', {class: 'tick', x: right ? width - 8 : 8, y: middle + 4, 'text-anchor': right ? 'end' : 'start'}, right ? 'off the axis →' : '← off the axis');
 }
@@ -46,12 +48,12 @@ function samplesPlot(model, finalist, range, width) {
   const {x, parts} = axisParts(width, height, range[0], range[1], (tick) => `${Number((tick / size).toPrecision(6))} ${unit}`, 30);
   const outside = beyond(finalist.seconds, range, width, middle);
   if (outside) return svg('svg', {width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true'}, parts, outside);
-  const sorted = [...finalist.samples].sort((a, b) => a - b);
+  const sorted = finalist.samples.filter((one) => one > 0).sort((a, b) => a - b);
   if (sorted.length > 1) {
     const [low, first, median, third, high] = [0.05, 0.25, 0.5, 0.75, 0.95].map((part) => quantile(sorted, part));
     parts.push(svg('line', {class: 'whisker', x1: x(low), x2: x(high), y1: middle, y2: middle}));
     parts.push(svg('rect', {class: 'box', x: x(first), y: middle - 15, width: Math.max(1, x(third) - x(first)), height: 30}));
-    parts.push(svg('path', {class: 'dots samples', d: finalist.samples.map((sample, i) =>
+    parts.push(svg('path', {class: 'dots samples', d: sorted.map((sample, i) =>
       `M${x(sample).toFixed(1)} ${(middle + (scatter(i) - 0.5) * 26).toFixed(1)}h0`).join('')}));
     parts.push(svg('line', {class: 'median', x1: x(median), x2: x(median), y1: middle - 19, y2: middle + 19}));
   } else if (finalist.seconds > 0) {
@@ -65,8 +67,11 @@ function samplesPlot(model, finalist, range, width) {
 function intervalRange(model, finalists) {
   let [low, high] = finalists.includes(model.usual) ? [0.98, 1.02] : [Infinity, -Infinity];
   for (const finalist of finalists) {
-    low = Math.min(low, finalist.low, finalist.ratio);
-    high = Math.max(high, finalist.high, finalist.ratio);
+    for (const ratio of [finalist.low, finalist.ratio, finalist.high]) {
+      if (!(ratio > 0)) continue;
+      low = Math.min(low, ratio);
+      high = Math.max(high, ratio);
+    }
   }
   const margin = (high - low) * 0.06 || high * 0.02;
   return [low - margin, high + margin];

@@ -46,10 +46,11 @@ function floorAxis(low, high, width) {
 }
 
 function floors(model) {
-  if (!model.entry.floors) return null;
+  if (!model.entry.floors || !(model.entry.floors.token_heads > 0)) return null;
   const known = model.entry.floors.rates;
   const title = 'Distance to the floors';
-  const rows = floorRows(model);
+  const rows = floorRows(model).filter((row) => row.value > 0 && row.value < Infinity);
+  if (!rows.length) return null;
   const least = rows.filter((row) => row.kind === 'floor').slice(0, model.entry.floors.winner.two_phases_memory > 0 ? 3 : 2).map((row) => row.value);
   const floor = least.length ? Math.max(...least) : null;
   for (const row of rows) if (row.kind !== 'floor') row.above = floor;

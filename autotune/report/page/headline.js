@@ -15,6 +15,10 @@ function verdict(model) {
     return el('div', {class: 'verdict'}, el('p', {class: 'big'}, 'The default stays'),
               el('p', {}, `No candidate takes less ${model.time} than the default beyond noise: `, duration(winner.seconds), '.'));
   }
+  if (!(winner.ratio > 0)) {
+    return el('div', {class: 'verdict'}, el('p', {class: 'big'}, 'Chosen, without a time'),
+              el('p', {}, 'The record of the winner holds no ratio to the default.'));
+  }
   const saved = 1 - winner.ratio;
   const least = Math.min(...model.finalists.map((one) => one.ratio));
   return el('div', {class: 'verdict'},
@@ -76,7 +80,7 @@ function circumstances(model) {
   return facts([
     choice && ['Race', said(endings, choice.ended) || 'unknown'],
     choice && ['Search', `${choice.strategy}, seed ${choice.seed}`],
-    winner && ['Spread of the winner', `${percent(winner.spread)} (half the interquartile range over the median)`],
+    winner && winner.seconds > 0 && ['Spread of the winner', `${percent(winner.spread)} (half the interquartile range over the median)`],
     choice && ['Samples discarded', `${count(choice.discarded)} in the final, as disturbed`],
     choice && ['Shape probed', el('code', {}, choice.shape)],
     software && ['When', date(software.when)],

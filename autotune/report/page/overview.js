@@ -7,12 +7,12 @@ const models = data.entries.map(() => null);
 function gainOf(entry) {
   const winner = entry.choice && entry.choice.finalists[0];
   if (!winner) return null;
-  return same(winner.config, entry.choice.default) ? 1 : winner.ratio;
+  return same(winner.config, entry.choice.default) ? 1 : winner.ratio > 0 ? winner.ratio : null;
 }
 
 function gainText(entry) {
   const ratio = gainOf(entry);
-  if (ratio === null) return 'nothing chosen';
+  if (ratio === null) return entry.choice ? 'no time' : 'nothing chosen';
   return ratio === 1 ? 'default stays' : `${digits(Math.abs(1 - ratio) * 100, 3)} % ${ratio < 1 ? 'less' : 'more'}`;
 }
 

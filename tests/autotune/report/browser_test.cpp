@@ -136,6 +136,27 @@ TEST_F(InABrowser, AnyEntryOfManyCanBeShown) {
   }
 }
 
+TEST_F(InABrowser, OddEntriesAreShownAsFarAsTheyGo) {
+  const auto entries = odd_entries();
+  const std::string path = write("odd", entries, R"(
+    for (const entry of data.entries) {
+      const model = modelOf(entry);
+      main.append(...[headline, landscape, pairs, final, floors, refusals, trials].map((part) => part(model)).filter(Boolean));
+    }
+    drawAll(main);)");
+  if (browser().empty()) GTEST_SKIP() << "no chromium here";
+  const std::string page = document(path);
+  EXPECT_EQ(page.find(failed), std::string::npos) << page.substr(0, 300);
+  EXPECT_EQ(occurrences(page, "class=\"headline\""), entries.size() + 1);  // the one that is shown first, too
+  EXPECT_EQ(occurrences(page, "<section id=\"trials\""), entries.size() + 1);
+  // Nothing that could not be computed is shown or drawn.
+  const std::string drawn = page.substr(page.find("<main"), page.find("</main>") - page.find("<main"));
+  for (const char* nonsense : {"NaN", "undefined", "Infinity", "[object", "null"}) {
+    const std::size_t at = drawn.find(nonsense);
+    EXPECT_EQ(at, std::string::npos) << nonsense << ": " << drawn.substr(at < 200 ? 0 : at - 200, 300);
+  }
+}
+
 TEST_F(InABrowser, HostileTextsStayTexts) {
   const std::string path = write("hostile", {hostile_entry()});
   if (browser().empty()) GTEST_SKIP() << "no chromium here";

@@ -191,6 +191,27 @@ std::vector<Entry> many_entries() {
   return out;
 }
 
+std::vector<Entry> odd_entries() {
+  const Entry usual = made_up_entry({.k = 64, .v = 64}, {.b = 1, .t = 512, .h = 2, .hv = 2}, h200(), {.most = 20});
+  std::vector<Entry> out(8, usual);
+  out[0].choice.reset();
+  out[0].trials.clear();
+  out[0].pin = Pin{usual.trials[0].config, 0};
+  out[1].choice->finalists.clear();
+  out[2].trials.clear();
+  std::erase_if(out[3].choice->finalists, [&](const Finalist& one) { return one.config == usual.trials[0].config; });
+  for (Finalist& finalist : out[4].choice->finalists) {
+    finalist.median_seconds = finalist.ratio_low = finalist.ratio_high = 0;
+    finalist.ratio = std::nan("");
+    finalist.samples.clear();
+  }
+  for (Trial& trial : out[5].trials) trial.outcome = Outcome::wrong;
+  out[6].trials.resize(1);
+  out[7].choice->shape.t = 0;
+  for (std::size_t i = 0; i < out.size(); ++i) out[i].origin = fmt::format("odd-{}.jsonl", i);
+  return out;
+}
+
 Entry hostile_entry() {
   Entry entry = made_up_entry(
       {.k = 64, .v = 64}, {.b = 1, .t = 512, .h = 2, .hv = 2},

@@ -26,6 +26,9 @@ autotune::Entry made_up_entry(const Problem& problem, const Shape& shape, const 
 /// Forty keys: problems, buckets and GPUs, small spaces.
 std::vector<autotune::Entry> many_entries();
 
+/// What a database may hold although no sweep leaves it so: only a pin, no finalists, no trials, no default, no times.
+std::vector<autotune::Entry> odd_entries();
+
 /// Texts that would be markup, in every place that holds a text.
 autotune::Entry hostile_entry();
 
