@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <stdexcept>
 #include <string>
 
@@ -12,29 +11,10 @@
 #include "osdn/engine.hpp"
 #include "runtime/compiler.hpp"
 #include "tests/runtime/null_driver.hpp"
+#include "tests/temporary_directory.hpp"
 
 namespace osdn::bench {
 namespace {
-
-/// A folder for the compile cache that goes with its scope.
-class CacheFolder {
- public:
-  CacheFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "osdn-bench-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  ~CacheFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  CacheFolder(const CacheFolder&) = delete;
-  CacheFolder& operator=(const CacheFolder&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 /// The driver that does nothing, its books closed: they are for tests.
 const char* null_driver_library() {
@@ -81,7 +61,7 @@ BENCHMARK(prepare_cold)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasurePr
 
 /// The same in a new process that finds the kernels on disk.
 void prepare_from_disk(benchmark::State& state) {
-  const CacheFolder folder;
+  const osdn::test::TemporaryDirectory folder;
   (void)make_engine(folder.path()).prepare(subject()).value_or_throw();
   for (auto _ : state) {
     state.PauseTiming();

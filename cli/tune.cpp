@@ -3,28 +3,24 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "autotune/search/search.hpp"
-#include "autotune/trace.hpp"
 #include "cli/interruption.hpp"
 #include "cli/report.hpp"
 #include "cli/subject.hpp"
 #include "cli/target.hpp"
 #include "cli/tune_report.hpp"
+#include "cli/tune_work.hpp"
 #include "cli/verbs.hpp"
 #include "generator/text.hpp"
-#include "reference/whole_file.hpp"
 #include "runtime/cache_directory.hpp"
 #include "runtime/engine_state.hpp"
 
 namespace osdn::cli {
 namespace {
-
-constexpr std::size_t most_trace_bytes = std::size_t{64} << 20;
 
 struct Options {
   SubjectOptions subject;
@@ -45,105 +41,13 @@ struct Options {
   bool json = false;
 };
 
-using Work = std::vector<autotune::TraceLine>;
-
-/// `90s`, `5m`, `200` (trials), or both: `200,90s`.
-expected<TuningBudget> parse_budget(const std::string& text) {
-  TuningBudget budget{0, 0};
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const std::size_t comma = rest.find(',');
-    const std::string_view item = rest.substr(0, comma);
-    double number = 0;
-    const auto [stop, error] = std::from_chars(item.data(), item.data() + item.size(), number);
-    const std::string_view unit(stop, static_cast<std::size_t>(item.data() + item.size() - stop));
-    const bool trials = unit.empty();
-    const bool whole = number == static_cast<double>(static_cast<std::int64_t>(number));
-    if (error != std::errc() || !(number > 0) || number > 1e9 || (!trials && unit != "s" && unit != "m") ||
-        (trials && !whole)) {
-      return generator::bad_value("option", "--budget", text, "trials (200), seconds (90s), minutes (5m), or 200,90s");
-    }
-    if (trials)
-      budget.trials = static_cast<std::int64_t>(number);
-    else
-      budget.seconds = unit == "m" ? 60 * number : number;
-    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
-  }
-  return budget;
-}
-
-expected<autotune::StopwatchKind> parse_stopwatch(const std::string& text) {
-  if (text == "auto") return autotune::StopwatchKind::automatic;
-  if (text == "events") return autotune::StopwatchKind::events;
-  if (text == "modelled") return autotune::StopwatchKind::modelled;
-  return generator::bad_value("option", "--stopwatch", text, "auto, events or modelled");
-}
-
-expected<Work> read_work(const Options& options) {
-  if (!options.from_trace.empty()) {
-    if (!options.shapes.empty() || !options.subject.problem.empty() || !options.subject.preset.empty()) {
-      return Error{ErrorCode::invalid_argument,
-                   "--from-trace is given with --problem, --preset or --shapes; allowed: one or the other",
-                   {}};
-    }
-    auto text = reference::read_whole_file(options.from_trace, most_trace_bytes);
-    if (!text) return text.error();
-    auto work = autotune::parse_trace(*text);
-    if (!work) {
-      Error error = work.error();
-      error.message = fmt::format("{}: {}", options.from_trace, error.message);
-      return error;
-    }
-    if (work->empty()) {
-      return Error{ErrorCode::invalid_argument, fmt::format("{} names no problem", options.from_trace), {}};
-    }
-    return work;
-  }
-  if (options.shapes.empty()) {
-    return Error{
-        ErrorCode::invalid_argument,
-        "no shape is given; allowed: --shapes b=4,t=8192,h=32 (several, apart by spaces), or --from-trace FILE",
-        {}};
-  }
-  auto problem = find_problem({}, options.subject);
-  if (!problem) return problem.error();
-  Work work;
-  for (const std::string& text : options.shapes) {
-    auto shape = parse_shape(text);
-    if (!shape) return shape.error();
-    if (auto good = validate(*shape); !good) return good.error();
-    work.push_back({*problem, *shape});
-  }
-  return work;
-}
-
-/// Shapes of one bucket share an entry: the first stands for all.
-Work without_repeats(const Work& work) {
-  Work out;
-  for (const auto& line : work) {
-    const autotune::TraceLine* same = nullptr;
-    for (const auto& before : out) {
-      const bool shared =
-          before.problem == line.problem && autotune::bucket_of(before.shape) == autotune::bucket_of(line.shape);
-      if (shared) same = &before;
-    }
-    if (same == nullptr) {
-      out.push_back(line);
-    } else {
-      note(fmt::format("osdn: {} shares its entry with {}: probed as that", to_string(line.shape),
-                       to_string(same->shape)));
-    }
-  }
-  return out;
-}
-
 expected<autotune::Database> open_database(const Options& options) {
   autotune::DatabaseOptions where;
   where.directory = autotune::Database::directory(options.directory, runtime::cache_directory({}));
   return autotune::Database::open(std::move(where));
 }
 
-expected<Json> dry_run(const Target& target, const Options& options, const Work& work, const TuningBudget& budget) {
+expected<Json> dry_run(const Target& target, const Options& options, const TuneWork& work, const TuningBudget& budget) {
   Json out = Json::array();
   for (const auto& line : work) {
     auto space = autotune::make_space(line.problem, target.architecture, options.only);
@@ -201,7 +105,7 @@ void take_up(const autotune::Database& database, const autotune::Key& key, autot
   if (entry.choice && !seed_given) options.seed = entry.choice->seed;
 }
 
-expected<Json> tune_all(const Target& target, const autotune::Database& database, const Work& work,
+expected<Json> tune_all(const Target& target, const autotune::Database& database, const TuneWork& work,
                         const Options& options, const autotune::TuneOptions& how) {
   Json sweeps = Json::array();
   for (const auto& line : work) {
@@ -233,7 +137,7 @@ expected<int> tune(const Options& options) {
   if (!budget) return budget.error();
   auto stopwatch = parse_stopwatch(options.stopwatch);
   if (!stopwatch) return stopwatch.error();
-  auto listed = read_work(options);
+  auto listed = read_work(options.subject, options.shapes, options.from_trace);
   if (!listed) return listed.error();
   if (options.target.device == "reference") {
     return generator::bad_value("option", "--device", "reference", "auto, gpu or emulator");
@@ -244,7 +148,7 @@ expected<int> tune(const Options& options) {
     note(target->first_line);
   else
     print(target->first_line);
-  const Work work = without_repeats(*listed);
+  const TuneWork work = without_repeats(*listed);
   if (options.dry_run) {
     auto rows = dry_run(*target, options, work, *budget);
     if (!rows) return rows.error();

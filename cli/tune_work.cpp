@@ -1,0 +1,110 @@
+#include "cli/tune_work.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdint>
+#include <string_view>
+
+#include "autotune/key.hpp"
+#include "cli/report.hpp"
+#include "generator/text.hpp"
+#include "reference/whole_file.hpp"
+
+namespace osdn::cli {
+namespace {
+
+constexpr std::size_t most_trace_bytes = std::size_t{64} << 20;
+
+}  // namespace
+
+expected<TuningBudget> parse_budget(const std::string& text) {
+  TuningBudget budget{0, 0};
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::size_t comma = rest.find(',');
+    const std::string_view item = rest.substr(0, comma);
+    double number = 0;
+    const auto [stop, error] = std::from_chars(item.data(), item.data() + item.size(), number);
+    const std::string_view unit(stop, static_cast<std::size_t>(item.data() + item.size() - stop));
+    const bool trials = unit.empty();
+    const bool whole = number == static_cast<double>(static_cast<std::int64_t>(number));
+    if (error != std::errc() || !(number > 0) || number > 1e9 || (!trials && unit != "s" && unit != "m") ||
+        (trials && !whole)) {
+      return generator::bad_value("option", "--budget", text, "trials (200), seconds (90s), minutes (5m), or 200,90s");
+    }
+    if (trials)
+      budget.trials = static_cast<std::int64_t>(number);
+    else
+      budget.seconds = unit == "m" ? 60 * number : number;
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+  }
+  return budget;
+}
+
+expected<autotune::StopwatchKind> parse_stopwatch(const std::string& text) {
+  if (text == "auto") return autotune::StopwatchKind::automatic;
+  if (text == "events") return autotune::StopwatchKind::events;
+  if (text == "modelled") return autotune::StopwatchKind::modelled;
+  return generator::bad_value("option", "--stopwatch", text, "auto, events or modelled");
+}
+
+expected<TuneWork> read_work(const SubjectOptions& subject, const std::vector<std::string>& shapes,
+                             const std::string& from_trace) {
+  if (!from_trace.empty()) {
+    if (!shapes.empty() || !subject.problem.empty() || !subject.preset.empty()) {
+      return Error{ErrorCode::invalid_argument,
+                   "--from-trace is given with --problem, --preset or --shapes; allowed: one or the other",
+                   {}};
+    }
+    auto text = reference::read_whole_file(from_trace, most_trace_bytes);
+    if (!text) return text.error();
+    auto work = autotune::parse_trace(*text);
+    if (!work) {
+      Error error = work.error();
+      error.message = fmt::format("{}: {}", from_trace, error.message);
+      return error;
+    }
+    if (work->empty()) {
+      return Error{ErrorCode::invalid_argument, fmt::format("{} names no problem", from_trace), {}};
+    }
+    return work;
+  }
+  if (shapes.empty()) {
+    return Error{
+        ErrorCode::invalid_argument,
+        "no shape is given; allowed: --shapes b=4,t=8192,h=32 (several, apart by spaces), or --from-trace FILE",
+        {}};
+  }
+  auto problem = find_problem({}, subject);
+  if (!problem) return problem.error();
+  TuneWork work;
+  for (const std::string& text : shapes) {
+    auto shape = parse_shape(text);
+    if (!shape) return shape.error();
+    if (auto good = validate(*shape); !good) return good.error();
+    work.push_back({*problem, *shape});
+  }
+  return work;
+}
+
+TuneWork without_repeats(const TuneWork& work) {
+  TuneWork out;
+  for (const auto& line : work) {
+    const autotune::TraceLine* same = nullptr;
+    for (const auto& before : out) {
+      const bool shared =
+          before.problem == line.problem && autotune::bucket_of(before.shape) == autotune::bucket_of(line.shape);
+      if (shared) same = &before;
+    }
+    if (same == nullptr) {
+      out.push_back(line);
+    } else {
+      note(fmt::format("osdn: {} shares its entry with {}: probed as that", to_string(line.shape),
+                       to_string(same->shape)));
+    }
+  }
+  return out;
+}
+
+}  // namespace osdn::cli
