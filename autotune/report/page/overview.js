@@ -105,7 +105,7 @@ document.getElementById('source').textContent = [data.source, data.library ? `os
 if (!data.entries.length) {
   main.append(el('section', {class: 'nothing'}, el('h1', {}, 'The tuning database holds no entries'),
     el('p', {}, 'Nothing has been tuned yet. Tune a problem and write this page again:'),
-    el('pre', {}, 'osdn tune --preset paper --shape b=4,t=8192,h=32\nosdn report OUT.html')));
+    el('pre', {}, 'osdn tune --preset paper --shapes b=4,t=8192,h=32\nosdn report OUT.html')));
 } else {
   const list = overview();
   const nav = document.getElementById('overview');

@@ -164,6 +164,7 @@ TEST(Report, AnEmptyDatabaseSaysSo) {
   const std::string page = render_report({});
   EXPECT_NE(page.find("The tuning database holds no entries"), std::string::npos);
   EXPECT_TRUE(data_of(page)["entries"].empty());
+  EXPECT_NE(page.find("osdn tune --preset paper --shapes b=4,t=8192,h=32"), std::string::npos);
 }
 
 TEST(Report, TheSameEntriesGiveTheSamePage) {
