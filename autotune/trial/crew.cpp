@@ -25,6 +25,9 @@ using namespace std::chrono_literals;
 // for the largest, tf32x3 of k = v = 256.
 constexpr std::uint64_t compiler_bytes = std::uint64_t{256} << 20;
 
+// What a worker has loaded it keeps, about 1.5 MB a candidate on the emulator: after so many a fresh one takes over.
+constexpr std::size_t candidates_of_a_worker = 512;
+
 std::uint64_t available_bytes() {
   std::ifstream file("/proc/meminfo");
   std::string field;
@@ -138,13 +141,14 @@ class Crew : public Laboratory {
   Verdict gate(const Config& config) override {
     const Post::Answer answer = insist(*gate_, {{"request", "gate"}, {"config", to_string(config)}});
     if (answer.end != Post::Answer::End::result) return verdict_of(answer);
-    if (flag(answer.json, "lost", true)) gate_->dismiss();
+    if (flag(answer.json, "lost", true) || ++gated_ % candidates_of_a_worker == 0) gate_->dismiss();
     auto verdict = read_verdict(field(answer.json, "verdict"));
     if (!verdict) return {Outcome::died, "the worker answered nonsense: " + verdict.error().message};
     return *verdict;
   }
 
   expected<Measurement> measure(std::span<const Config> configs, int rounds) override {
+    if (configs.empty()) return Measurement{std::vector<std::vector<double>>(static_cast<std::size_t>(rounds)), {}};
     Json request = {{"request", "measure"}, {"configs", Json::array()}, {"rounds", rounds}};
     for (const Config& config : configs) request["configs"].push_back(to_string(config));
     const Post::Answer answer = insist(*timer_, request);
@@ -158,7 +162,11 @@ class Crew : public Laboratory {
     }
     auto measured = read_measurement(answer.json, configs.size());
     if (!measured) return measured.error();
-    if (measured->broken) timer_->dismiss();
+    timed_ += configs.size();
+    if (measured->broken || timed_ > candidates_of_a_worker) {
+      timer_->dismiss();
+      timed_ = 0;
+    }
     return measured;
   }
 
@@ -205,6 +213,8 @@ class Crew : public Laboratory {
   Spawner spawner_;
   std::optional<Post> gate_;
   std::optional<Post> timer_;
+  std::size_t gated_ = 0;
+  std::size_t timed_ = 0;
   int most_compilers_ = 1;
   std::mutex mutex_;
   std::condition_variable changed_;
