@@ -188,7 +188,8 @@ void add_tune(CLI::App& app, int& exit_code) {
   verb->add_option("--arch", options->target.arch, "architecture that the emulator plays: sm_80, sm_90, …");
   verb->add_option("--budget", options->budget, "of each shape: trials (200), time (90s, 5m) or both (200,90s)");
   verb->add_option("--seed", options->seed, "orders what is tried (1)");
-  verb->add_option("--only", options->only, "narrows the space: chunk=32|64,warps=4 (the default stays in it)");
+  verb->add_option("--only", options->only,
+                   "narrows the space: chunk=32|64,warps=4 (the default and the winner so far stay in it)");
   verb->add_flag("--trials", options->trials, "say every trial, on stderr, when it is in the database");
   verb->add_flag("--resume", options->resume, "go on with a sweep that was interrupted, with its seed");
   verb->add_flag("--fresh", options->fresh, "measure everything again, whatever the database knows");

@@ -25,6 +25,13 @@ bool still_holds(const Choice& choice, const Ledger& ledger, const Space& space,
   return true;
 }
 
+/// Whether the winner so far could not be tried in this sweep: it ended too early to say anything about it.
+bool incumbent_untried(const std::optional<Choice>& choice, Ledger& ledger) {
+  if (!choice || choice->finalists.empty()) return false;
+  const Finalist& winner = choice->finalists.front();
+  return winner.sources == ledger.sources(winner.config) && ledger.find(winner.config) == nullptr;
+}
+
 }  // namespace
 
 expected<SweepResult> sweep(const Database& database, Laboratory& laboratory, const SweepOptions& options) {
@@ -39,8 +46,9 @@ expected<SweepResult> sweep(const Database& database, Laboratory& laboratory, co
 
   SweepResult result;
   const auto& before = ledger.choice();
-  if (tryout.tried_anew() == 0 && !options.fresh && before &&
-      still_holds(*before, ledger, *space, options.circumstances.stopwatch)) {
+  const bool nothing_new = tryout.tried_anew() == 0 && !options.fresh && before &&
+                           still_holds(*before, ledger, *space, options.circumstances.stopwatch);
+  if (nothing_new || incumbent_untried(before, ledger)) {
     result.choice = *before;
     result.raced = false;
   } else {

@@ -27,7 +27,8 @@ struct Space {
   std::vector<Refused> refused;
 };
 
-/// `only`: fields that are fixed or narrowed, `chunk=16|32,warps=4`; the default is kept in any case.
+/// `only`: fields that are fixed or narrowed, `chunk=16|32,warps=4`; the default is kept in any case, and so is, in a
+/// sweep, the winner so far.
 /// Errors: those of generator::configuration_space; invalid_argument for `only`.
 expected<Space> make_space(const Problem& problem, const generator::Architecture& architecture,
                            const std::string& only = {});
@@ -50,7 +51,7 @@ struct SweepResult {
   Choice choice;
   std::vector<Trial> trials;  ///< of every candidate tried, those taken over from the database first
   std::int64_t taken_over = 0;
-  bool raced = true;                ///< false: nothing was new, the choice is the database's
+  bool raced = true;                ///< false: the choice is the database's: nothing was new, or it ended too early
   std::optional<Error> unrecorded;  ///< the first line that could not be written
   double seconds = 0;
 };

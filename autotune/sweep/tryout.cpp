@@ -54,7 +54,27 @@ bool Tryout::spent() const {
   return clock_.trials_out_of_time() || spent_with(0);
 }
 
+/// Whoever won before runs again, whatever is asked: no sweep may forget what an earlier one found.
+void Tryout::enter_incumbents() {
+  const auto& before = ledger_.choice();
+  if (!before) return;
+  for (const Finalist& finalist : before->finalists) {
+    if (finalist.config == space_.usual || finalist.sources != ledger_.sources(finalist.config)) continue;
+    if (take_over(finalist.config)) continue;
+    // The default comes first: all are measured by it.
+    queue_.insert(queue_.begin() + (queue_.empty() ? 0 : 1), {finalist.config, compile_ahead_.submit(finalist.config)});
+    return;
+  }
+}
+
 void Tryout::refill() {
+  if (!entered_) {
+    entered_ = true;
+    for (const Config& config : search_.ask(1)) {
+      if (!take_over(config)) queue_.push_back({config, compile_ahead_.submit(config)});
+    }
+    enter_incumbents();
+  }
   const std::size_t ahead = 2 * batch_ + static_cast<std::size_t>(std::max(1, laboratory_.compilers()));
   while (queue_.size() < ahead) {
     const std::vector<Config> asked = search_.ask(ahead - queue_.size());

@@ -34,6 +34,7 @@ class Tryout {
   /// Whether the trials of the budget are spent, with so many about to be.
   [[nodiscard]] bool spent_with(std::size_t batched) const;
   void refill();
+  void enter_incumbents();
   bool take_over(const Config& config);
   /// Takes candidates off the front until a batch is ready to be timed; nothing when there is nothing left.
   std::vector<Candidate> next_batch();
@@ -62,6 +63,7 @@ class Tryout {
   double baseline_seconds_ = 0;     ///< where samples do not vary
   double best_seconds_ = 0;
   double waves_of_default_ = 0;
+  bool entered_ = false;       ///< the default and the incumbents
   std::optional<Error> lost_;  ///< why nothing more can be tried
   std::int64_t settled_ = 0;
   std::int64_t tried_anew_ = 0;

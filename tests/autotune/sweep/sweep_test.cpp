@@ -268,6 +268,40 @@ TEST(Sweep, TakesOverNoTimesOfAnotherStopwatch) {
   EXPECT_EQ(result.choice.circumstances.stopwatch, "events");
 }
 
+TEST(Sweep, ForgetsNoWinnerForAShorterSweep) {
+  for (const bool fresh : {false, true}) {
+    Subject subject;
+    auto first = subject.laboratory();
+    const Config winner = sweep_of(subject, first).choice.finalists.front().config;
+    subject.options().fresh = fresh;
+    subject.options().seed = 99;
+    subject.options().budget.trials = 3;
+    auto second = subject.laboratory();
+    const SweepResult result = sweep_of(subject, second);
+    EXPECT_EQ(result.choice.finalists.front().config, winner) << "fresh " << fresh;
+    EXPECT_EQ(second.gated(), fresh ? 3 : 0);
+  }
+}
+
+TEST(Sweep, ForgetsNoWinnerWhenItEndsTooEarlyOrLooksElsewhere) {
+  Subject subject;
+  auto first = subject.laboratory();
+  const Choice before = sweep_of(subject, first).choice;
+  subject.options().fresh = true;
+  subject.options().budget.trials = 1;
+  auto second = subject.laboratory();
+  const SweepResult early = sweep_of(subject, second);
+  EXPECT_EQ(early.choice, before);
+  EXPECT_FALSE(early.raced);
+  EXPECT_EQ(*subject.database().load(subject.options().key).choice, before);
+
+  const Config& winner = before.finalists.front().config;
+  subject.options().budget.trials = 0;
+  subject.options().only = winner.chunk == 16 ? "chunk=32" : "chunk=16";
+  auto third = subject.laboratory();
+  EXPECT_EQ(sweep_of(subject, third).choice.finalists.front().config, winner);
+}
+
 TEST(Sweep, SaysWhyNothingPassed) {
   Subject subject;
   for (Recorded& row : subject.recorded()) row.verdict = {Outcome::wrong, "o is off by a mile"};
