@@ -194,6 +194,16 @@ std::string lock_of(const std::string& path) {
   return path + ".lock";
 }
 
+/// Who has no lock may add, where there are none; beside one that holds it the line could be lost to a compaction.
+expected<void> check_not_busy(const runtime::FileLock& lock, const std::string& path) {
+  if (!lock.busy()) return {};
+  return Error{ErrorCode::io,
+               fmt::format("{}: another process has held its lock for {} s; nothing was added; end that process, or "
+                           "name another tuning directory (OSDN_TUNING_DIR)",
+                           path, patience.count()),
+               {}};
+}
+
 }  // namespace
 
 std::string gpu_folder(const GpuKey& gpu) {
@@ -237,6 +247,7 @@ expected<void> append_lines(const std::string& directory, const Key& key, const 
   const std::string path = key_path(directory, key);
   if (auto ok = make_folders(directory, path); !ok) return ok;
   const runtime::FileLock lock(lock_of(path), patience);
+  if (auto ok = check_not_busy(lock, path); !ok) return ok;
   const int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   int descriptor = ::open(path.c_str(), flags | O_CREAT | O_EXCL, 0600);
   const bool made = descriptor >= 0;
