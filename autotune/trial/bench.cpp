@@ -41,6 +41,7 @@ expected<std::unique_ptr<Bench>> Bench::open(const Setup& setup, const WorkerHoo
   }
   EngineOptions options = setup.engine;
   options.log = log;
+  if (setup.role == Role::time) options.validate = false;  // it synchronises, which no capture allows
   auto engine = Engine::create(options);
   if (!engine) return engine.error();
   auto architecture = engine->state()->architecture();

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <fstream>
 #include <mutex>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "autotune/trial/capacity.hpp"
 #include "autotune/trial/post.hpp"
 #include "autotune/trial/scratch_directory.hpp"
 #include "runtime/cache_directory.hpp"
@@ -21,31 +21,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// What a worker takes that compiles, with room to spare: with NVRTC 13.0 103 MB for bf16 kernels of k = v = 128, 172 MB
-// for the largest, tf32x3 of k = v = 256.
-constexpr std::uint64_t compiler_bytes = std::uint64_t{256} << 20;
-
 // What a worker has loaded it keeps, about 1.5 MB a candidate on the emulator: after so many a fresh one takes over.
 constexpr std::size_t candidates_of_a_worker = 512;
 
-std::uint64_t available_bytes() {
-  std::ifstream file("/proc/meminfo");
-  std::string field;
-  std::uint64_t kib = 0;
-  while (file >> field >> kib) {
-    if (field == "MemAvailable:") return kib * 1024;
-    file.ignore(256, '\n');
-  }
-  return 0;  // not told
-}
-
 int compilers_of(int asked) {
-  if (asked > 0) return asked;
-  const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  const std::uint64_t available = available_bytes();
-  if (available == 0) return cores;
-  const auto fit = static_cast<int>(std::min<std::uint64_t>(available / 2 / compiler_bytes, 1024));
-  return std::clamp(fit, 1, cores);
+  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  return asked > 0 ? asked : compilers_that_fit(cores, available_memory());
 }
 
 /// Whether compiled kernels can be left in this directory for other processes to find.

@@ -194,6 +194,10 @@ expected<std::unique_ptr<Stopwatch>> events_stopwatch(const StopwatchSettings& s
     if (!twin) return twin.error();
     sets.push_back(*std::move(twin));
   }
+  // Copies on the device need not be done yet, and the timer's stream waits for no other.
+  if (const auto done = device.driver().context_synchronize(); done != cuda::success) {
+    return device.driver().error(done, "making the inputs");
+  }
   return std::unique_ptr<Stopwatch>(std::make_unique<Events>(settings, *std::move(timer), std::move(sets)));
 }
 

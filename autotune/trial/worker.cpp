@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -185,6 +186,9 @@ int worker_main(int argc, char** argv, const WorkerHooks& hooks) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != *parent) return ended_well;  // it died before this was asked for
+  // Files that the user's own process is to write.
+  ::unsetenv("OSDN_EMULATOR_PROFILE");  // NOLINT(concurrency-mt-unsafe): no threads yet
+  ::unsetenv("OSDN_EMULATOR_TRACE");    // NOLINT(concurrency-mt-unsafe): likewise
   end_with(*descriptor);
   return run_worker(*descriptor, hooks);
 }

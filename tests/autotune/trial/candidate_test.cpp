@@ -2,6 +2,12 @@
 #include "autotune/trial/candidate.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "autotune/trial/capacity.hpp"
 
 namespace osdn::autotune {
 namespace {
@@ -56,6 +62,31 @@ TEST(VerdictOf, BlamesTheCandidateForItsOwnErrorsOnly) {
   EXPECT_EQ(verdict(ErrorCode::driver, "waiting: CUDA_ERROR_LAUNCH_TIMEOUT (702)").outcome, Outcome::hung);
   EXPECT_FALSE(verdict(ErrorCode::driver, "x").laboratory_lost);
   EXPECT_TRUE(verdict(ErrorCode::library_not_found, "no NVRTC").laboratory_lost);
+}
+
+TEST(Capacity, MemoryOfTheSystemAndOfTheContainer) {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::temp_directory_path() / ("osdn-test-root-" + std::to_string(::getpid()));
+  fs::create_directories(root / "proc");
+  fs::create_directories(root / "sys/fs/cgroup");
+  EXPECT_EQ(available_memory(root), 0U);
+  std::ofstream(root / "proc/meminfo") << "MemTotal:       24000000 kB\nMemFree:  5 kB\nMemAvailable:    2000 kB\n";
+  EXPECT_EQ(available_memory(root), 2048000U);
+  std::ofstream(root / "sys/fs/cgroup/memory.max") << "max\n";
+  EXPECT_EQ(available_memory(root), 2048000U);
+  std::ofstream(root / "sys/fs/cgroup/memory.max") << "1000000\n";
+  std::ofstream(root / "sys/fs/cgroup/memory.current") << "400000\n";
+  EXPECT_EQ(available_memory(root), 600000U);
+  fs::remove_all(root);
+}
+
+TEST(Capacity, OneCompilerPerCoreAsFarAsHalfTheMemoryAllows) {
+  constexpr std::uint64_t gib = std::uint64_t{1} << 30;
+  EXPECT_EQ(compilers_that_fit(8, 0), 8);  // not told
+  EXPECT_EQ(compilers_that_fit(8, 64 * gib), 8);
+  EXPECT_EQ(compilers_that_fit(64, 4 * gib), 8);
+  EXPECT_EQ(compilers_that_fit(64, 1000), 1);
+  EXPECT_EQ(compilers_that_fit(0, 4 * gib), 1);
 }
 
 }  // namespace
