@@ -1,6 +1,7 @@
 // Device events around graph replays. The launches of a graph go through sets of inputs that together do not fit the
 // second-level cache: every launch finds it as a model does, full of something else.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <utility>
