@@ -238,7 +238,7 @@ int run(const std::string& path, int seeds, bool json) {
                    {"default", field.usual / field.best},
                    {"seeds", seeds},
                    {"search", search_rows(field, seeds)},
-                   {"race", race_rows(field, seeds, {}, 4, 16)}});
+                   {"race", race_rows(field, seeds, {}, 4, 32)}});
   }
   if (json) {
     std::cout << all.dump(2) << "\n";

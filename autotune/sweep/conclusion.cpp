@@ -11,7 +11,7 @@ namespace {
 
 // Behind the best trial by more than this a candidate does not race: its trial's noise is smaller.
 constexpr double within_reach = 1.25;
-constexpr std::size_t most_entrants = 16;
+constexpr std::size_t most_entrants = 32;
 
 std::vector<const Trial*> ranked(const Ledger& ledger) {
   std::vector<const Trial*> out;
