@@ -97,6 +97,14 @@ std::map<std::string, Key> keys_by_id(const std::vector<Read>& lines) {
   return out;
 }
 
+/// Whether a line is sound and some line says whose it is.
+bool belongs(const Read& read, const std::map<std::string, Key>& keys) {
+  if (!read.good()) return false;
+  const auto key = keys.find(read.line.id);
+  const auto* named = std::get_if<Key>(&read.line.record);
+  return key != keys.end() && (named == nullptr || *named == key->second);
+}
+
 }  // namespace
 
 std::string trial_identity(const Trial& trial) {
@@ -115,18 +123,16 @@ Contents read_contents(std::string_view text, const std::string& origin, const K
   Contents out;
   for (std::size_t place = 0; place < lines.size(); ++place) {
     const ReadLine& line = lines[place].line;
-    const auto key = keys.find(line.id);
-    const auto* named = std::get_if<Key>(&line.record);
     if (line.state == ReadLine::State::foreign) {
       ++out.foreign;
-    } else if (!lines[place].good() || key == keys.end() || (named != nullptr && !(*named == key->second))) {
+    } else if (!belongs(lines[place], keys)) {
       ++out.damaged;
     } else {
       const auto [found, first] = gathered.try_emplace(line.id);
       if (first) {
         found->second.index = out.entries.size();
         Entry& entry = out.entries.emplace_back();
-        entry.key = key->second;
+        entry.key = keys.at(line.id);
         entry.origin = origin;
       }
       ++out.entries[found->second.index].lines;
@@ -140,18 +146,23 @@ Contents read_contents(std::string_view text, const std::string& origin, const K
 std::string compacted(std::string_view text, const Key& key) {
   const std::string id = key_id(key);
   const std::vector<Read> lines = read_all(text);
+  std::map<std::string, Key> keys = keys_by_id(lines);
+  keys.insert_or_assign(id, key);
   Ledger ledger;
-  std::vector<std::size_t> others;
+  std::vector<std::size_t> places;
   for (std::size_t place = 0; place < lines.size(); ++place) {
     const ReadLine& line = lines[place].line;
-    if (line.state == ReadLine::State::damaged) continue;
-    if (!lines[place].good() || line.id != id)
-      others.push_back(place);
+    if (line.state == ReadLine::State::foreign)
+      places.push_back(place);
+    else if (!belongs(lines[place], keys))
+      continue;
+    else if (line.id != id)
+      places.push_back(place);
     else
       ledger.add(place, line.record);
   }
-  std::vector<std::size_t> places = ledger.places();
-  places.insert(places.end(), others.begin(), others.end());
+  const std::vector<std::size_t> own = ledger.places();
+  places.insert(places.end(), own.begin(), own.end());
   std::sort(places.begin(), places.end());
   std::string out = write_line(id, key);
   for (const std::size_t place : places) out.append(lines[place].text).append("\n");

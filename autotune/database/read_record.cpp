@@ -243,6 +243,8 @@ ReadLine read_object(const Json& json) {
   out.id = fields.hash("key", 16);
   if (!out.why.empty()) return out;
   out.record = *std::move(record);
+  const auto* key = std::get_if<Key>(&out.record);
+  if (key != nullptr && out.id != key_id(*key)) return damaged("the id that it gives its key is another's");
   out.state = ReadLine::State::good;
   return out;
 }

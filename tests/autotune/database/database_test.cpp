@@ -228,6 +228,11 @@ TEST_F(Files, RecordsOfAnotherKeyDoNotCount) {
   write(file, own + theirs.substr(theirs.find('\n') + 1));
   EXPECT_EQ(database.load(key).trials.size(), 1U);
   EXPECT_EQ(database.load(key).damaged, 1);
+  ASSERT_TRUE(database.compact(key));  // nobody will ever know whose the record is
+  EXPECT_EQ(read(file), own);
+  write(file, own + theirs);
+  ASSERT_TRUE(database.compact(key));
+  EXPECT_EQ(read(file), own + theirs);
   // A file under the wrong name is no key's.
   fs::rename(key_path(directory(), other), file);
   EXPECT_TRUE(database.load(key).trials.empty());

@@ -14,11 +14,11 @@ ReadLine read_back(const std::string& line) {
   return read_line(std::string_view(line).substr(0, line.size() - 1));
 }
 
-void expect_round_trip(const Record& record) {
-  const std::string line = write_line(id, record);
+void expect_round_trip(const Record& record, const std::string& of = id) {
+  const std::string line = write_line(of, record);
   const ReadLine read = read_back(line);
   ASSERT_EQ(read.state, ReadLine::State::good) << read.why << "\n" << line;
-  EXPECT_EQ(read.id, id);
+  EXPECT_EQ(read.id, of);
   EXPECT_TRUE(read.record == record) << line;
 }
 
@@ -39,7 +39,7 @@ TEST(Record, WhatIsWrittenIsRead) {
     if (i % 10 == 0) expect_round_trip(draw.choice());
   }
   expect_round_trip(Unpin{17});
-  expect_round_trip(some_key());
+  expect_round_trip(some_key(), key_id(some_key()));
 }
 
 TEST(Record, TheFirstMemberIsTheChecksumOfTheRest) {
@@ -55,7 +55,8 @@ TEST(Record, TheFirstMemberIsTheChecksumOfTheRest) {
 TEST(Record, NoSingleByteCanBeChanged) {
   Draw draw(2);
   for (const Record& record : {Record(draw.trial()), Record(some_key()), Record(Pin{draw.config(), 5})}) {
-    const std::string line = write_line(id, record);
+    const std::string line = write_line(key_id(some_key()), record);
+    ASSERT_EQ(read_back(line).state, ReadLine::State::good);
     for (std::size_t at = 0; at + 1 < line.size(); ++at) {
       for (int bit = 0; bit < 8; ++bit) {
         std::string flipped = line.substr(0, line.size() - 1);
@@ -167,7 +168,9 @@ TEST(Record, ChoicesAndKeysAreChecked) {
   choice.finalists[0].samples.assign(201, 1.0);
   EXPECT_EQ(read_back(write_line(id, choice)).state, ReadLine::State::damaged);
 
-  const std::string key = write_line(id, some_key());
+  const std::string key = write_line(key_id(some_key()), some_key());
+  ASSERT_EQ(read_back(key).state, ReadLine::State::good);
+  EXPECT_EQ(read_back(write_line(id, some_key())).state, ReadLine::State::damaged);  // the id of another
   const std::pair<const char*, const char*> wrong[] = {{"k=32", "k=33"},
                                                        {"osdn_forward:", "osdn_backward:"},
                                                        {"heads=2^5", "heads=2^x"},
