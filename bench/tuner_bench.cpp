@@ -24,7 +24,7 @@ const Shape shape{.b = 4, .t = 8192, .h = 32, .hv = 32};
 /// A device that does nothing, and a database with one entry for it.
 class Stage {
  public:
-  Stage() : engine_(make_engine(folder_ / "cache")) {
+  Stage() : engine_(make_engine(folder() / "cache")) {
     autotune::DatabaseOptions options;
     options.directory = directory();
     const auto database = autotune::Database::open(std::move(options)).value_or_throw();
@@ -46,7 +46,7 @@ class Stage {
     choice.circumstances.stopwatch = "events";
     database.append(key, choice).value_or_throw();
   }
-  [[nodiscard]] std::string directory() const { return folder_ / "tuning"; }
+  [[nodiscard]] std::string directory() const { return folder() / "tuning"; }
   [[nodiscard]] Tuner tuner() const {
     TunerOptions options;
     options.directory = directory();
@@ -61,12 +61,17 @@ class Stage {
     return Engine::create({.driver_library = OSDN_NULL_DRIVER, .cache_directory = cache}).value_or_throw();
   }
 
-  osdn::test::TemporaryDirectory folder_;
+  static const osdn::test::TemporaryDirectory& folder() {
+    static const osdn::test::TemporaryDirectory made;
+    return made;
+  }
+
   Engine engine_;
 };
 
 Stage& stage() {
-  static Stage made;
+  // Never destroyed: the driver's own thread-local stack of contexts goes before anything static does.
+  static auto& made = *new Stage;
   return made;
 }
 
@@ -89,7 +94,7 @@ BENCHMARK(first_look_up)->Unit(benchmark::kMicrosecond);
 
 /// Every later call, from one thread and from several.
 void later_look_up(benchmark::State& state) {
-  static const Tuner tuner = stage().tuner();
+  static const auto& tuner = *new Tuner(stage().tuner());
   check(tuner.prepare(subject(), shape).value_or_throw());
   const Problem problem = subject();
   for (auto _ : state) benchmark::DoNotOptimize(tuner.prepare(problem, shape));
