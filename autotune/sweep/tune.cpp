@@ -60,7 +60,10 @@ CrewOptions crew_options(const EngineState& engine, const Key& key, const Shape&
   crew.engine.validate = false;
   crew.engine.driver_library = engine.description().driver_library;
   crew.engine.nvrtc_library = engine.description().nvrtc_library;
-  if (engine.description().emulated) crew.arch = fmt::format("sm_{}", engine.description().arch);
+  if (engine.description().emulated) {
+    crew.arch = fmt::format("sm_{}", engine.description().arch);
+    crew.run_seconds *= 10;  // software takes its time, and a kernel that loops meets the emulator's own limit
+  }
   crew.compilers = options.compilers;
   crew.seed = options.seed;
   crew.stopwatch = options.stopwatch;
