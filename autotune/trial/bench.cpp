@@ -96,10 +96,7 @@ Bench::Checked Bench::gate(const Config& config, const About& about) {
                                }};
   auto verdict = gate_->check(subject);
   if (!verdict) {
-    Verdict broken = with_fault(verdict_of(verdict.error()));
-    // The gate takes little memory: where there is none, others have taken it.
-    if (verdict.error().code == ErrorCode::out_of_memory) broken.laboratory_lost = true;
-    return {broken, true};
+    return {with_fault(verdict_of(verdict.error())), true};
   }
   return {*verdict, false};
 }

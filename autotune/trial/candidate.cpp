@@ -57,11 +57,18 @@ Verdict verdict_of(const Error& error) {
         return {Outcome::hung, one_line(error.message)};
       }
       return {Outcome::faulted, one_line(error.message)};
-    case ErrorCode::out_of_memory:
-      return {Outcome::faulted, one_line(error.message)};
-    default:  // no NVRTC, a reference that refuses the problem: not the candidate's doing
+    // No memory, which others hold (but see verdict_of_workspace), no NVRTC, a reference that refuses the problem:
+    // not the candidate's doing.
+    default:
       return {Outcome::died, one_line(error.message), true};
   }
+}
+
+Verdict verdict_of_workspace(const Error& error, std::size_t bytes, std::size_t device_bytes) {
+  constexpr std::size_t much = 4;  // one in so many bytes of the device
+  if (error.code != ErrorCode::out_of_memory || bytes < device_bytes / much) return verdict_of(error);
+  return {Outcome::faulted, fmt::format("its workspace of {} bytes does not fit beside the inputs into the device's {}",
+                                        generator::grouped(bytes), generator::grouped(device_bytes))};
 }
 
 std::string broken_limit(const std::vector<KernelReport>& reports, const generator::Architecture& architecture) {

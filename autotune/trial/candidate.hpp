@@ -18,6 +18,9 @@ expected<generator::Plan> plan_of(const Problem& problem, const Config& config,
 
 /// What an error on the way to loaded kernels says of the candidate.
 [[nodiscard]] Verdict verdict_of(const Error& error);
+/// Likewise when its workspace could not be had: the candidate is to blame where it asks for much of the device's
+/// memory, and others who hold that memory are where it does not.
+[[nodiscard]] Verdict verdict_of_workspace(const Error& error, std::size_t bytes, std::size_t device_bytes);
 
 /// Limits that show only after compilation: a sentence with the numbers; empty: all fits. `reports` of the plan's
 /// kernels.

@@ -148,6 +148,9 @@ class Crew : public Laboratory {
       timer_->dismiss();
       timed_ = 0;
     }
+    if (measured->broken && measured->broken->verdict.laboratory_lost) {
+      return Error{ErrorCode::io, "no candidate can be timed: " + measured->broken->verdict.reason, {}};
+    }
     return measured;
   }
 

@@ -72,7 +72,12 @@ class Events : public Stopwatch {
       out.broken = Measurement::Breakage{index, verdict_of(error)};
       return std::move(out);
     };
-    if (auto done = grow_workspace(operations); !done) return broken(done.error());
+    if (auto done = grow_workspace(operations, index); !done) {
+      const std::size_t bytes = operations[index].workspace_bytes(shape_);
+      out.broken = {index, verdict_of_workspace(done.error(), bytes, engine_.device().memory_bytes)};
+      return out;
+    }
+    index = 0;
     for (; index < operations.size(); ++index) {
       about("timing", index);
       auto graph = record(operations[index]);
@@ -101,10 +106,16 @@ class Events : public Stopwatch {
   }
 
   /// One for all: a workspace is hot when the second kernel reads what the first has written, in a model too.
-  expected<void> grow_workspace(const std::vector<PreparedOperation>& operations) {
+  /// `largest`: whose it is.
+  expected<void> grow_workspace(const std::vector<PreparedOperation>& operations, std::size_t& largest) {
     std::size_t bytes = 0;
-    for (const PreparedOperation& one : operations) bytes = std::max(bytes, one.workspace_bytes(shape_));
+    for (std::size_t i = 0; i < operations.size(); ++i) {
+      if (operations[i].workspace_bytes(shape_) <= bytes) continue;
+      bytes = operations[i].workspace_bytes(shape_);
+      largest = i;
+    }
     if (bytes <= workspace_.bytes()) return {};
+    workspace_ = DeviceBuffer();  // both might not fit
     auto larger = engine_.allocate(bytes);
     if (!larger) return larger.error();
     workspace_ = *std::move(larger);

@@ -27,7 +27,9 @@ class Modelled : public Stopwatch {
       about("timing", i);
       auto seconds = time(operations[i]);
       if (!seconds) {
-        out.broken = Measurement::Breakage{i, verdict_of(seconds.error())};
+        const std::size_t workspace = operations[i].workspace_bytes(settings_.shape);
+        const std::size_t memory = settings_.engine.device().memory_bytes;
+        out.broken = Measurement::Breakage{i, verdict_of_workspace(seconds.error(), workspace, memory)};
         return out;
       }
       round.push_back(*seconds);

@@ -62,6 +62,18 @@ TEST(VerdictOf, BlamesTheCandidateForItsOwnErrorsOnly) {
   EXPECT_EQ(verdict(ErrorCode::driver, "waiting: CUDA_ERROR_LAUNCH_TIMEOUT (702)").outcome, Outcome::hung);
   EXPECT_FALSE(verdict(ErrorCode::driver, "x").laboratory_lost);
   EXPECT_TRUE(verdict(ErrorCode::library_not_found, "no NVRTC").laboratory_lost);
+  EXPECT_TRUE(verdict(ErrorCode::out_of_memory, "others have it").laboratory_lost);
+}
+
+TEST(VerdictOf, BlamesAWorkspaceThatTakesMuchOfTheDevice) {
+  const Error none{ErrorCode::out_of_memory, "no memory", {}};
+  const Verdict large = verdict_of_workspace(none, 3000, 8000);
+  EXPECT_EQ(large.outcome, Outcome::faulted);
+  EXPECT_FALSE(large.laboratory_lost);
+  EXPECT_EQ(large.reason, "its workspace of 3,000 bytes does not fit beside the inputs into the device's 8,000");
+  EXPECT_TRUE(verdict_of_workspace(none, 1000, 8000).laboratory_lost);
+  const Error fault{ErrorCode::driver, "CUDA_ERROR_ILLEGAL_ADDRESS", {}};
+  EXPECT_EQ(verdict_of_workspace(fault, 3000, 8000).reason, "CUDA_ERROR_ILLEGAL_ADDRESS");
 }
 
 TEST(Capacity, MemoryOfTheSystemAndOfTheContainer) {

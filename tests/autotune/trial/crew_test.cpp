@@ -241,6 +241,10 @@ TEST(Crew, BlamesNoCandidateForALackOfNvrtc) {
   EXPECT_EQ(compiled.verdict.outcome, Outcome::died);
   EXPECT_TRUE(compiled.verdict.laboratory_lost);
   EXPECT_NE(compiled.verdict.reason.find("no NVRTC found: install one"), std::string::npos) << compiled.verdict.reason;
+  const auto measured = (*crew)->measure(std::vector<Config>{default_of(problem)}, 1);
+  ASSERT_FALSE(measured) << "not a configuration that broke";
+  EXPECT_NE(measured.error().message.find("no NVRTC found: install one"), std::string::npos)
+      << measured.error().message;
 }
 
 TEST(Crew, ModelledTimesAreTheSameInEveryProcessWithAnyThreads) {
