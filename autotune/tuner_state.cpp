@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <exception>
 #include <utility>
 
 #include "autotune/sweep/tune.hpp"
@@ -67,7 +68,15 @@ expected<TunedOperation> TunerState::prepare(const Problem& problem, const Shape
                  {}};
   }
   const std::string name = to_string(key->problem) + ' ' + to_string(key->bucket);
-  auto answer = flights_.get(name, [&] { return make(*key, shape); });
+  auto answer = flights_.get(name, [&]() -> expected<std::shared_ptr<const TunedOperation>> {
+    try {
+      return make(*key, shape);
+    } catch (const std::exception&) {
+      throw;         // becomes an error in the flight
+    } catch (...) {  // else all who ask for this key would hear of a broken promise, for ever
+      return Error{ErrorCode::internal, "a callback of the Tuner threw what is no std::exception", {}};
+    }
+  });
   if (!answer.result) return std::move(answer.result).error();
   table_.insert(at, *answer.result);
   return **answer.result;
@@ -97,14 +106,20 @@ expected<std::shared_ptr<const TunedOperation>> TunerState::make(const autotune:
 expected<TunerState::Chosen> TunerState::choose(const autotune::Key& key, const Shape& shape) {
   auto known = look_up(key, shape);
   if (!known || options_.mode != TuningMode::tune || shape.t == 0) return known;
-  const TuningSource source = known->provenance.source;
-  if (source == TuningSource::pinned || source == TuningSource::exact) return known;
+  if (settled(*known)) return known;
   auto found = sweep(key, shape);
   if (found) return found;
+  // Another process may have found it meanwhile.
+  if (auto by_another = look_up(key, shape); by_another && settled(*by_another)) return by_another;
   const std::string& trouble = found.error().message;
   log_.warning(fmt::format("{} at {} was not tuned: {}", to_string(key.problem), to_string(shape), trouble));
   known->provenance.explanation += fmt::format(" (tuning it failed: {})", trouble);
   return known;
+}
+
+bool TunerState::settled(const Chosen& chosen) {
+  const TuningSource source = chosen.provenance.source;
+  return source == TuningSource::pinned || source == TuningSource::exact;
 }
 
 expected<TunerState::Chosen> TunerState::look_up(const autotune::Key& key, const Shape& shape) const {
@@ -126,6 +141,10 @@ expected<TunerState::Chosen> TunerState::sweep(const autotune::Key& key, const S
   options.worker = options_.worker;
   options.progress = options_.progress;
   options.log = log_;
+  options.found_by_another = [&] {
+    const auto now = look_up(key, shape);
+    return now && settled(*now);
+  };
   const auto done = autotune::tune(engine_, database_, key.problem, shape, options);
   if (!done) return done.error();
   if (done->unrecorded) log_.warning(done->unrecorded->message);

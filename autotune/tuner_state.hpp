@@ -46,6 +46,8 @@ class TunerState {
   /// Whether nothing may be compiled or copied now.
   [[nodiscard]] bool capturing(Stream stream) const;
   expected<std::shared_ptr<const TunedOperation>> make(const autotune::Key& key, const Shape& shape);
+  /// Whether mode tune has nothing left to find.
+  [[nodiscard]] static bool settled(const Chosen& chosen);
   expected<Chosen> choose(const autotune::Key& key, const Shape& shape);
   expected<Chosen> look_up(const autotune::Key& key, const Shape& shape) const;
   /// Runs a sweep.

@@ -15,25 +15,25 @@ namespace {
 
 using runtime::FileLock;
 
-std::string lock_path(const Database& database, const Key& key) {
-  std::uint64_t hash = 0xCBF29CE484222325U;  // FNV-1a: names a file, no more
-  for (const char c : to_string(key.problem) + '|' + to_string(key.bucket) + '|' + to_string(key.gpu)) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
-  }
-  return fmt::format("{}/sweep-{:016x}.lock", database.directory(), hash);
-}
+// Who holds the lock may spend the same budget, and its last trial and its final may exceed that.
+constexpr double patience_per_budget = 1.5;
 
 /// The lock of a key's sweep. Holds nothing where nothing is remembered or no locks are to be had.
 expected<std::unique_ptr<FileLock>> sweep_lock(const Database& database, const Key& key, const Shape& shape,
                                                const TuneOptions& options) {
   if (!database.refusal().empty()) return std::unique_ptr<FileLock>();
-  const std::string path = lock_path(database, key);
+  const std::string path = sweep_lock_path(database, key);
   const auto began = std::chrono::steady_clock::now();
+  bool waited = false;
   while (true) {
     auto lock = std::make_unique<FileLock>(path, std::chrono::milliseconds(200));
-    if (!lock->busy()) return lock;
-    const double waited = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-    const bool impatient = options.budget.seconds > 0 && waited > options.budget.seconds;
+    if (!lock->busy()) {
+      if (!waited || !options.found_by_another || !options.found_by_another()) return lock;
+      return Error{ErrorCode::not_prepared, "another process has just tuned it", {}};
+    }
+    waited = true;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    const bool impatient = options.budget.seconds > 0 && seconds > patience_per_budget * options.budget.seconds;
     if (impatient || (options.cancelled && options.cancelled())) {
       return Error{ErrorCode::not_prepared,
                    fmt::format("another process is tuning {} and holds {}; ask again when it is done",
@@ -82,6 +82,14 @@ Circumstances circumstances(const DeviceDescription& device, StopwatchKind stopw
 
 }  // namespace
 
+std::string sweep_lock_path(const Database& database, const Key& key) {
+  std::uint64_t hash = 0xCBF29CE484222325U;  // FNV-1a: names a file, no more
+  for (const char c : to_string(key.problem) + '|' + to_string(key.bucket) + '|' + to_string(key.gpu)) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
+  }
+  return fmt::format("{}/sweep-{:016x}.lock", database.directory(), hash);
+}
+
 expected<Key> key_of(const Problem& problem, const Shape& shape, const DeviceDescription& device) {
   auto exact = canonical(problem);
   if (!exact) return exact.error();
@@ -98,10 +106,11 @@ expected<SweepResult> tune(const Engine& engine, const Database& database, const
   }
   auto architecture = engine.state()->architecture();
   if (!architecture) return architecture.error();
-  auto crew = make_crew(crew_options(*engine.state(), *key, shape, options));
-  if (!crew) return crew.error();
+  // Before there is a crew: who waits needs no workers, nor their memory on the device.
   auto lock = sweep_lock(database, *key, shape, options);
   if (!lock) return lock.error();
+  auto crew = make_crew(crew_options(*engine.state(), *key, shape, options));
+  if (!crew) return crew.error();
 
   SweepOptions sweeping;
   sweeping.key = *key;

@@ -5,13 +5,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
+#include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "autotune/database/database.hpp"
 #include "autotune/database/ladder.hpp"
 #include "autotune/sweep/tune.hpp"
 #include "autotune/trace.hpp"
 #include "runtime/engine_state.hpp"
+#include "runtime/file_lock.hpp"
 #include "tests/runtime/support.hpp"
 
 namespace osdn {
@@ -184,6 +188,20 @@ TEST_F(Tuners, AgreeWithOtherRanks) {
   EXPECT_EQ(nonsense.error().code, ErrorCode::invalid_argument);
 }
 
+TEST_F(Tuners, OutliveCallbacksThatThrow) {
+  TunerOptions with = options(TuningMode::cache);
+  int calls = 0;
+  with.agree = [&](std::string_view, std::string_view proposal) -> std::string {
+    if (++calls == 1) throw 42;
+    if (calls == 2) throw std::runtime_error("no rank answers");
+    return std::string(proposal);
+  };
+  const Tuner ranked = Tuner::create(engine_, with).value_or_throw();
+  EXPECT_EQ(ranked.prepare(small(), shape).error().code, ErrorCode::internal);
+  EXPECT_EQ(ranked.prepare(small(), shape).error().message, "no rank answers");
+  EXPECT_TRUE(ranked.prepare(small(), shape));
+}
+
 TEST_F(Tuners, LogWhatTheyMeet) {
   TunerOptions with = options(TuningMode::cache);
   with.trace = folder_ / "trace.jsonl";
@@ -279,6 +297,29 @@ TEST_F(Tuners, RefuseToTuneWithoutAWorker) {
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, ErrorCode::library_not_found);
   EXPECT_NE(none.error().message.find("no-such-program"), std::string::npos) << none.error().message;
+}
+
+// The worker is none: a sweep of its own would fail.
+TEST_F(Tuners, TakeWhatAnotherProcessFoundWhileTheyWaited) {
+  for (const bool released : {true, false}) {
+    std::filesystem::remove_all(directory());
+    TunerOptions with = options(TuningMode::tune);
+    with.worker = "/bin/true";
+    with.budget.seconds = released ? 60 : 0.5;
+    auto held =
+        std::make_unique<runtime::FileLock>(autotune::sweep_lock_path(database(), key()), std::chrono::milliseconds(0));
+    ASSERT_TRUE(held->held());
+    bool entered = false;
+    with.progress = [&](const TuningProgress& progress) {
+      EXPECT_EQ(progress.phase, "waiting for another process");
+      if (!std::exchange(entered, true)) enter(key(), other());
+      if (released) held.reset();
+    };
+    const TunedOperation found = Tuner::create(engine_, with).value_or_throw().prepare(small(), shape).value_or_throw();
+    EXPECT_TRUE(entered);
+    EXPECT_EQ(found.operation.config(), other());
+    EXPECT_EQ(found.provenance->source, TuningSource::exact) << found.provenance->explanation;
+  }
 }
 
 TEST_F(Tuners, WorkWithoutADatabase) {
