@@ -1,7 +1,6 @@
 #include "autotune/sweep/conclusion.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "autotune/search/race.hpp"
@@ -86,8 +85,7 @@ Choice describe(const Ledger& ledger, const Search& search, const Space& space, 
   choice.gated_out = std::count_if(ledger.trials().begin(), ledger.trials().end(),
                                    [](const Trial& trial) { return trial.outcome != Outcome::passed; });
   choice.circumstances = options.circumstances;
-  choice.circumstances.when =
-      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  choice.circumstances.when = ledger.now();
   return choice;
 }
 

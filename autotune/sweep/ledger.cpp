@@ -1,5 +1,6 @@
 #include "autotune/sweep/ledger.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -32,6 +33,8 @@ bool Clock::used(double share) const {
 Ledger::Ledger(const Database& database, const SweepOptions& options) : database_(database), options_(options) {
   Entry entry = database.load(options.key);
   choice_ = std::move(entry.choice);
+  if (choice_) newest_ = choice_->circumstances.when;
+  for (const Trial& trial : entry.trials) newest_ = std::max(newest_, trial.circumstances.when);
   if (options.fresh) return;
   for (const Key& key : database.keys(&options.key.problem)) {
     if (key.gpu.arch != options.key.gpu.arch || key.gpu.emulated != options.key.gpu.emulated) continue;
@@ -45,6 +48,11 @@ Ledger::Ledger(const Database& database, const SweepOptions& options) : database
     const bool same_stopwatch = trial.circumstances.stopwatch == options.circumstances.stopwatch;
     if (trial.outcome != Outcome::passed || same_stopwatch) know(trial);
   }
+}
+
+std::int64_t Ledger::now() const {
+  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  return std::max<std::int64_t>(newest_, std::chrono::duration_cast<std::chrono::seconds>(since_1970).count());
 }
 
 void Ledger::know(const Trial& trial) {

@@ -36,6 +36,10 @@ class Ledger {
   /// the same kernels on the same compute capability under any key. None of them with SweepOptions::fresh.
   Ledger(const Database& database, const SweepOptions& options);
 
+  /// Seconds since 1970; never before what is in the database, for of two records the newer counts, and a clock may
+  /// have been wrong.
+  [[nodiscard]] std::int64_t now() const;
+
   /// The hash of a configuration's kernels as they are written now.
   const std::string& sources(const Config& config);
   /// What is known of it; null: nothing. A trial taken over counts as one of this sweep from then on.
@@ -63,6 +67,7 @@ class Ledger {
   std::optional<Choice> choice_;
   std::optional<Error> unrecorded_;
   std::int64_t taken_over_ = 0;
+  std::int64_t newest_ = 0;  ///< date of a record in the database
 };
 
 }  // namespace osdn::autotune

@@ -157,10 +157,14 @@ bool Tryout::looks_hopeless(const Candidate& candidate) const {
 
 expected<void> Tryout::time(std::vector<Candidate> batch) {
   report("timing");
-  for (int attempt = 0; attempt < attempts && !batch.empty(); ++attempt) {
+  for (int attempt = 0; attempt < attempts && !batch.empty();) {
+    const std::size_t before = batch.size();
     auto done = time_once(batch);
     if (!done) return done.error();
+    if (lost_) return *lost_;
     if (*done) return {};
+    // Each that broke is one less: the others lose no attempt by it.
+    if (batch.size() == before) ++attempt;
   }
   // Never undisturbed: nothing is known of them, and nothing is written down.
   for (const Candidate& candidate : batch) search_.tell(candidate.config, std::nullopt);
@@ -187,7 +191,8 @@ expected<bool> Tryout::time_once(std::vector<Candidate>& batch) {
     const Candidate unknown{guilty, {}};
     fail(at == batch.end() ? unknown : *at, measured->broken->verdict);
     if (at != batch.end()) batch.erase(at);
-    if (guilty == *baseline_ && !batch.empty()) baseline_ = batch.front().config;
+    // What broke is timed no more, as a measure neither: the next that passes takes its place.
+    if (guilty == *baseline_) baseline_ = batch.empty() ? std::nullopt : std::optional(batch.front().config);
     return batch.empty();
   }
   if (alone) {
@@ -244,8 +249,7 @@ Trial Tryout::blank(const Config& config, const Resources& resources) {
     trial.resources.workspace_bytes = plan->workspace(options_.shape).bytes;
   }
   trial.circumstances = options_.circumstances;
-  trial.circumstances.when =
-      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  trial.circumstances.when = ledger_.now();
   return trial;
 }
 
