@@ -1,12 +1,19 @@
 #include "autotune/sweep/compile_ahead.hpp"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 namespace osdn::autotune {
 
 CompileAhead::CompileAhead(Laboratory& laboratory) : laboratory_(laboratory) {
-  for (int i = 0; i < std::max(1, laboratory.compilers()); ++i) threads_.emplace_back([this] { work(); });
+  const int wanted = std::max(1, laboratory.compilers());
+  threads_.reserve(static_cast<std::size_t>(wanted));
+  try {
+    for (int i = 0; i < wanted; ++i) threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    if (threads_.empty()) throw;  // else fewer will do
+  }
 }
 
 CompileAhead::~CompileAhead() {
