@@ -2,8 +2,11 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <sys/auxv.h>
 
 #include <filesystem>
+#include <system_error>
+#include <vector>
 
 namespace osdn::runtime {
 namespace {
@@ -39,10 +42,22 @@ std::string path_of(void* library, const std::string& fallback) {
 
 std::string own_folder() {
   Dl_info info{};
-  std::error_code ignored;
-  if (::dladdr(reinterpret_cast<void*>(&own_folder), &info) == 0 || info.dli_fname == nullptr) return {};
-  const std::filesystem::path file = std::filesystem::canonical(info.dli_fname, ignored);
-  return file.empty() ? std::string() : file.parent_path().string();
+  void* map = nullptr;
+  if (::dladdr1(reinterpret_cast<void*>(&own_folder), &info, &map, RTLD_DL_LINKMAP) == 0) return {};
+  std::vector<const char*> names = {info.dli_fname};
+  // A program is called there what its caller called it: by PATH a name without a folder, or one that was right in a
+  // folder that has been left since. The kernel knows its file; where /proc is missing, what was executed.
+  const char* const library = map == nullptr ? nullptr : static_cast<const struct link_map*>(map)->l_name;
+  if (library != nullptr && *library == '\0') {
+    names.insert(names.begin(), {"/proc/self/exe", reinterpret_cast<const char*>(::getauxval(AT_EXECFN))});
+  }
+  for (const char* name : names) {
+    std::error_code failed;
+    if (name == nullptr) continue;
+    const std::filesystem::path file = std::filesystem::canonical(name, failed);
+    if (!failed) return file.parent_path().string();
+  }
+  return {};
 }
 
 }  // namespace osdn::runtime

@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
+#include <sstream>
 
 #include "program.hpp"
 #include "reference/safetensors.hpp"
@@ -51,6 +53,17 @@ TEST_F(Program, DoctorFindsTheWholeWay) {
     EXPECT_EQ(finding["found"].get<bool>(), !finding.contains("advice"));
   }
   EXPECT_TRUE(emulator);
+}
+
+TEST_F(Program, FindsWhatLiesBesideItWhenItIsCalledByPath) {
+  const auto folder = std::filesystem::path(OSDN_PROGRAM).parent_path().string();
+  const std::string command =
+      "cd / && unset OSDN_TUNE_WORKER && PATH='" + folder + "':$PATH osdn doctor > '" + path("said") + "'";
+  std::system(command.c_str());  // NOLINT(cert-env33-c,concurrency-mt-unsafe): a shell's look-up is what is tested
+  std::stringstream said;
+  said << std::ifstream(path("said")).rdbuf();
+  EXPECT_NE(said.str().find("found    tuning worker: " + folder), std::string::npos) << said.str();
+  EXPECT_NE(said.str().find("found    a case on the emulator"), std::string::npos) << said.str();
 }
 
 TEST_F(Program, AGpuThatIsAskedForAndAbsentIsAnError) {
