@@ -47,4 +47,11 @@ std::string source_hash(const generator::Plan& plan) {
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
 }
 
+bool fails_at(const Trial& trial, const Bucket& bucket) {
+  if (trial.outcome == Outcome::passed) return false;
+  if (trial.outcome != Outcome::hung && trial.outcome != Outcome::died) return true;
+  const Bucket probed = bucket_of(trial.shape);
+  return probed.heads + probed.tokens <= bucket.heads + bucket.tokens;
+}
+
 }  // namespace osdn::autotune

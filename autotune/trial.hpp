@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "autotune/key.hpp"
 #include "generator/plan.hpp"
 #include "osdn/config.hpp"
 #include "osdn/shape.hpp"
@@ -67,6 +68,11 @@ struct Trial {
 
   friend bool operator==(const Trial&, const Trial&) = default;
 };
+
+/// Whether a failure under one key of a compute capability is one under another with these sizes. A wrong kernel is
+/// wrong at any size; one that was too slow for its worker's patience, or took the worker's memory, is no worse than
+/// that for what is smaller.
+[[nodiscard]] bool fails_at(const Trial& trial, const Bucket& bucket);
 
 /// A candidate that was in the final, by interleaved samples of the same rounds.
 struct Finalist {

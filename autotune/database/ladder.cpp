@@ -32,9 +32,9 @@ class Fitness {
       : problem_(problem), architecture_(architecture) {}
 
   /// What went wrong with a configuration on this compute capability is wrong of it everywhere.
-  void learn(const Entry& entry) {
+  void learn(const Entry& entry, const Bucket& bucket) {
     for (const Trial& trial : entry.trials) {
-      if (trial.outcome == Outcome::passed) continue;
+      if (!fails_at(trial, bucket)) continue;
       failures_.emplace(to_string(trial.config) + trial.sources,
                         fmt::format("a trial of {} says {}{}{}", date(trial.circumstances.when), name(trial.outcome),
                                     trial.reason.empty() ? "" : ": ", trial.reason));
@@ -105,8 +105,8 @@ class Climb {
     for (Entry& entry : database_.shipped(&problem)) {
       if (same_kind(entry.key.gpu, gpu)) shipped_.push_back(std::move(entry));
     }
-    for (const Entry& entry : entries_) fitness_.learn(entry);
-    for (const Entry& entry : shipped_) fitness_.learn(entry);
+    for (const Entry& entry : entries_) fitness_.learn(entry, here_.bucket);
+    for (const Entry& entry : shipped_) fitness_.learn(entry, here_.bucket);
     std::stable_sort(entries_.begin(), entries_.end(), [this](const Entry& a, const Entry& b) { return nearer(a, b); });
     std::stable_sort(shipped_.begin(), shipped_.end(), [this](const Entry& a, const Entry& b) { return nearer(a, b); });
   }

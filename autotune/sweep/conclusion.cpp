@@ -98,8 +98,8 @@ Error nothing_passed(const Ledger& ledger, const Clock& clock) {
   }
   const Trial& first = ledger.trials().front();
   return {ErrorCode::internal,
-          "no candidate passed the gate; the first, " + to_string(first.config) + ", was " + name(first.outcome) +
-              ": " + first.reason,
+          "no candidate passed the gate; the first, " + to_string(first.config) + ": " + name(first.outcome) + ": " +
+              first.reason + " (the database remembers it; --fresh tries all again)",
           {}};
 }
 

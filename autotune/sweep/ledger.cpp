@@ -41,7 +41,7 @@ Ledger::Ledger(const Database& database, const SweepOptions& options) : database
     if (key == options.key) continue;
     // Times belong to a key; that a kernel is wrong on this architecture is true under every key.
     for (const Trial& trial : database.load(key).trials) {
-      if (trial.outcome != Outcome::passed) know(trial);
+      if (fails_at(trial, options.key.bucket)) know(trial);
     }
   }
   for (const Trial& trial : entry.trials) {

@@ -218,6 +218,21 @@ TEST_F(Ladder, AFailureCountsForTheWholeComputeCapability) {
   expect(find(), TuningSource::exact, second, exact_key);
 }
 
+TEST_F(Ladder, WhatALargerShapeTookTooLongForCountsForNoSmallerOne) {
+  add(exact_key);
+  const GpuKey gpu = exact_key.gpu;
+  for (const Outcome outcome : {Outcome::hung, Outcome::died}) {
+    Trial trial = failed(best, outcome);
+    trial.shape = {.b = 1, .t = std::int64_t{1} << 24, .h = 32, .hv = 32};
+    add(at(5, 24, gpu), trial);
+  }
+  expect(find(), TuningSource::exact, best, exact_key);
+  Trial trial = failed(best, Outcome::hung);
+  trial.shape = {.b = 1, .t = 64, .h = 1, .hv = 1};
+  add(at(0, 6, gpu), trial);
+  expect(find(), TuningSource::exact, second, exact_key);
+}
+
 TEST_F(Ladder, AFailureElsewhereOrOfOldKernelsDoesNotCount) {
   add(exact_key);
   add(at(5, 11, {"NVIDIA A100", 108, 80, 1600, false}), failed(best, Outcome::wrong));
