@@ -87,9 +87,9 @@ void sync_folder_of(const std::string& path) {
   if (folder.open()) ::fsync(folder.get());  // a file system that cannot keeps names in its own way
 }
 
-/// Makes the folders of `path` below `directory`.
+/// Makes the folders of `path`, and `directory` again when somebody has removed it since.
 expected<void> make_folders(const std::string& directory, const std::string& path) {
-  for (std::size_t slash = path.find('/', directory.size() + 1); slash != std::string::npos;
+  for (std::size_t slash = path.find('/', directory.size()); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
     const std::string folder = path.substr(0, slash);
     if (::mkdir(folder.c_str(), 0700) == 0) {

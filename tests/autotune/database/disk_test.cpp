@@ -69,6 +69,17 @@ TEST_F(Disk, AFileThatMayNotGrowIsCutBack) {
   }
 }
 
+TEST_F(Disk, ADirectoryThatIsRemovedMeanwhileIsMadeAgain) {
+  const Database database = open();
+  Draw draw(62);
+  ASSERT_TRUE(database.append(some_key(), draw.trial()));
+  fs::remove_all(directory());
+  EXPECT_TRUE(database.load(some_key()).trials.empty());
+  const auto again = database.append(some_key(), draw.trial());
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(open().load(some_key()).trials.size(), 1U);
+}
+
 TEST_F(Disk, AFullDiskIsAnError) {
   fs::create_directory(directory());
   const int code = wait_for(in_child([&] {
