@@ -48,7 +48,8 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error, bool json) {
   std::string what = error.what();
   while (!what.empty() && (what.back() == '\n' || what.back() == ' ')) what.pop_back();
   if (const auto left = verb->remaining(); !left.empty()) what = fmt::format("{} is not known", left.front());
-  const std::string name = verb == &app ? "" : " " + verb->get_name();
+  std::string name;
+  for (const CLI::App* outer = verb; outer != &app; outer = outer->get_parent()) name = " " + outer->get_name() + name;
   return fail(
       {ErrorCode::invalid_argument, fmt::format("{}; allowed after osdn{}: {}", what, name, allowed_after(*verb)), {}},
       json);

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -175,6 +177,14 @@ expected<int> tune(const Options& options) {
   return success;
 }
 
+/// The parser of options would take -1 for the largest number there is, and the largest for any that is larger.
+std::string seed_check(const std::string& text) {
+  std::uint64_t seed = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, seed);
+  return error == std::errc() && stop == end ? "" : fmt::format("was '{}'; allowed: 0 to {}", text, UINT64_MAX);
+}
+
 }  // namespace
 
 void add_tune(CLI::App& app, int& exit_code) {
@@ -187,7 +197,7 @@ void add_tune(CLI::App& app, int& exit_code) {
   verb->add_option("--device", options->target.device, "auto (a GPU, else the emulator), gpu or emulator");
   verb->add_option("--arch", options->target.arch, "architecture that the emulator plays: sm_80, sm_90, …");
   verb->add_option("--budget", options->budget, "of each shape: trials (200), time (90s, 5m) or both (200,90s)");
-  verb->add_option("--seed", options->seed, "orders what is tried (1)");
+  verb->add_option("--seed", options->seed, "orders what is tried (1)")->check(seed_check);
   verb->add_option("--only", options->only,
                    "narrows the space: chunk=32|64,warps=4 (the default and the winner so far stay in it)");
   verb->add_flag("--trials", options->trials, "say every trial, on stderr, when it is in the database");
@@ -197,7 +207,8 @@ void add_tune(CLI::App& app, int& exit_code) {
   verb->add_option("--directory", options->directory, "tuning database ($OSDN_TUNING_DIR, else in the cache's folder)");
   verb->add_option("--stopwatch", options->stopwatch, "auto, events (device events) or modelled (emulator)");
   verb->add_option("--worker", options->worker, "the program that runs candidates (osdn-tune-worker)");
-  verb->add_option("--jobs", options->jobs, "processes that compile at the same time (as cores and memory allow)");
+  verb->add_option("--jobs", options->jobs, "processes that compile at the same time (as cores and memory allow)")
+      ->check(CLI::Range(0, 1024));
   verb->add_flag("--json", options->json, "print one JSON object");
   verb->callback([options, &exit_code] {
     const auto code = tune(*options);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cli/subject.hpp"
 #include "cli/table.hpp"
 #include "generator/text.hpp"
 
@@ -122,8 +123,10 @@ std::string sweeps_text(const Json& sweeps, bool emulated) {
                {"ended"}});
   std::string below;
   for (const Json& sweep : sweeps) {
-    table.add({sweep["problem"], sweep["shape"], time_text(sweep["default"]["median_seconds"]),
-               time_text(sweep["winner"]["median_seconds"]), gain_text(sweep), percent(sweep["winner"]["spread"]),
+    const auto problem = parse_problem(sweep["problem"].get<std::string>());
+    table.add({problem ? brief(*problem) : sweep["problem"].get<std::string>(), sweep["shape"],
+               time_text(sweep["default"]["median_seconds"]), time_text(sweep["winner"]["median_seconds"]),
+               gain_text(sweep), percent(sweep["winner"]["spread"]),
                fmt::format("{} of {}", sweep["tried"].get<int>(), sweep["candidates"].get<int>()),
                sweep["gated_out"].dump(), sweep["ended"]});
     below += fmt::format("\n{} at {}\n  {}", sweep["problem"].get<std::string>(), sweep["shape"].get<std::string>(),

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <string_view>
 
@@ -28,9 +29,9 @@ expected<TuningBudget> parse_budget(const std::string& text) {
     const auto [stop, error] = std::from_chars(item.data(), item.data() + item.size(), number);
     const std::string_view unit(stop, static_cast<std::size_t>(item.data() + item.size() - stop));
     const bool trials = unit.empty();
-    const bool whole = number == static_cast<double>(static_cast<std::int64_t>(number));
+    const bool whole = std::abs(number) <= 1e9 && number == static_cast<double>(static_cast<std::int64_t>(number));
     if (error != std::errc() || !(number > 0) || number > 1e9 || (!trials && unit != "s" && unit != "m") ||
-        (trials && !whole)) {
+        (trials && !whole) || (trials ? budget.trials > 0 : budget.seconds > 0) || comma == rest.size() - 1) {
       return generator::bad_value("option", "--budget", text, "trials (200), seconds (90s), minutes (5m), or 200,90s");
     }
     if (trials)
@@ -90,18 +91,31 @@ expected<TuneWork> read_work(const SubjectOptions& subject, const std::vector<st
 
 TuneWork without_repeats(const TuneWork& work) {
   TuneWork out;
+  struct Sharing {
+    std::string first;
+    std::size_t count = 0;
+  };
+  std::vector<Sharing> sharing;  // of each in `out`
   for (const auto& line : work) {
-    const autotune::TraceLine* same = nullptr;
-    for (const auto& before : out) {
-      const bool shared =
-          before.problem == line.problem && autotune::bucket_of(before.shape) == autotune::bucket_of(line.shape);
-      if (shared) same = &before;
+    std::size_t at = 0;
+    while (at < out.size() &&
+           (out[at].problem != line.problem || autotune::bucket_of(out[at].shape) != autotune::bucket_of(line.shape))) {
+      ++at;
     }
-    if (same == nullptr) {
+    if (at == out.size()) {
       out.push_back(line);
-    } else {
-      note(fmt::format("osdn: {} shares its entry with {}: probed as that", to_string(line.shape),
-                       to_string(same->shape)));
+      sharing.emplace_back();
+    } else if (out[at].shape != line.shape && ++sharing[at].count == 1) {
+      sharing[at].first = to_string(line.shape);
+    }
+  }
+  for (std::size_t at = 0; at < out.size(); ++at) {
+    const auto& [first, count] = sharing[at];
+    const std::string probed = to_string(out[at].shape);
+    if (count == 1) note(fmt::format("osdn: {} shares its entry with {}: probed as that", first, probed));
+    if (count > 1) {
+      note(fmt::format("osdn: {} and {} more shapes share their entry with {}: probed as that", first, count - 1,
+                       probed));
     }
   }
   return out;

@@ -75,6 +75,8 @@ TEST_F(Tune, FindsTheBestAndRemembersIt) {
   for (const char* word : {"default", "best", "gain", "spread", "gated out", "modelled, not measured"}) {
     EXPECT_NE(text.out.find(word), std::string::npos) << word << "\n" << text.out;
   }
+  const std::string table = text.out.substr(text.out.find("problem "));
+  EXPECT_LT(table.find('\n'), 130U) << "the table is too wide for a terminal:\n" << text.out;
 }
 
 TEST_F(Tune, GivesTheSameAnswersToTheLastBit) {
@@ -97,6 +99,36 @@ TEST_F(Tune, TakesProblemsFromATrace) {
   ASSERT_EQ(ran.exit_code, 0) << ran.err;
   EXPECT_EQ(ran.json()["sweeps"].size(), 1U);
   EXPECT_NE(ran.err.find("b=1,t=110,h=2,hv=2 shares its entry with b=1,t=100,h=2,hv=2"), std::string::npos) << ran.err;
+}
+
+TEST_F(Tune, SaysOnceThatManyShapesShareAnEntry) {
+  std::ofstream trace(path("trace.jsonl"));
+  for (int t = 100; t < 110; ++t) {
+    trace << R"({"problem": ")" << small << R"(", "shape": "b=1,t=)" << t << "\"}\n";
+  }
+  trace.close();
+  const Ran ran = osdn({"tune", "--from-trace", path("trace.jsonl"), "--dry-run"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_NE(ran.err.find("b=1,t=101,h=1,hv=1 and 8 more shapes share their entry with b=1,t=100"), std::string::npos)
+      << ran.err;
+  EXPECT_EQ(ran.err.find("t=102"), std::string::npos) << ran.err;
+}
+
+TEST_F(Tune, RefusesNumbersThatWouldBeTakenForOthers) {
+  const std::vector<std::vector<std::string>> bad = {{"--budget", "5,6"},   {"--budget", "5,"},
+                                                     {"--budget", "5s,1m"}, {"--seed", "-1"},
+                                                     {"--seed", "1x"},      {"--seed", "18446744073709551616"},
+                                                     {"--jobs", "-1"},      {"--budget", "1e300"}};
+  for (const auto& option : bad) {
+    const Ran ran =
+        osdn({"tune", "--problem", small, "--shapes", "b=1,t=100", "--dry-run", option.front(), option.back()});
+    EXPECT_EQ(ran.exit_code, 2) << option.front() << " " << option.back() << "\n" << ran.out;
+    EXPECT_NE(ran.err.find(option.front()), std::string::npos) << ran.err;
+  }
+  const Ran ran = osdn({"tune", "--problem", small, "--shapes", "b=1,t=100", "--dry-run", "--seed",
+                        "18446744073709551615", "--jobs", "0"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_NE(osdn({"db", "pin"}).err.find("allowed after osdn db pin:"), std::string::npos);
 }
 
 TEST_F(Tune, KeepsTheBestSoFarOnTheFirstInterruption) {
