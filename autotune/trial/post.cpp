@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "autotune/trial/build_id.hpp"
 #include "generator/text.hpp"
 
 namespace osdn::autotune {
@@ -35,6 +36,12 @@ std::optional<Error> error_of(const Json& said) {
   return Error{code_of(text("code")), text("message"), text("context")};
 }
 
+/// What a worker answers to its set-up says which sources it was built from.
+bool of_this_build(const Json& ready) {
+  const auto build = ready.is_object() ? ready.find("build") : ready.end();
+  return ready.is_object() && build != ready.end() && build->is_string() && build->get<std::string>() == build_id();
+}
+
 }  // namespace
 
 Deadline Post::deadline_of(const std::string& doing) const {
@@ -57,7 +64,12 @@ expected<Json> Post::man() {
   for (;;) {
     const auto heard = worker_->receive(deadline);
     if (heard.event == WorkerProcess::Event::line && !take(heard.line, answer, deadline)) continue;
-    if (heard.event == WorkerProcess::Event::line && answer.end == Answer::End::result) return std::move(answer.json);
+    if (heard.event == WorkerProcess::Event::line && answer.end == Answer::End::result) {
+      if (of_this_build(answer.json)) return std::move(answer.json);
+      answer.reason =
+          "belongs to another build of osdn; name the one of this build in OSDN_TUNE_WORKER (target "
+          "osdn_tune_worker)";
+    }
     const bool late = heard.event == WorkerProcess::Event::late;
     std::string why = answer.reason;
     if (heard.event == WorkerProcess::Event::nonsense) why = "said " + heard.line;
@@ -116,6 +128,7 @@ Post::Answer Post::listen(bool& begun) {
       case WorkerProcess::Event::ended:
         answer.end = Answer::End::died;
         answer.reason = "the worker " + worker_->kill(ending_patience);
+        if (worker_->killed_from_outside()) begun = false;
         return answer;
       case WorkerProcess::Event::nonsense:
         answer.end = Answer::End::died;

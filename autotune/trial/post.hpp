@@ -45,7 +45,8 @@ class Post {
     std::string doing;             ///< what it said last that it was about to do
     std::size_t index = 0;         ///< with which of the candidates
   };
-  /// A worker that is lost between requests, without having said that it begins, is replaced once without a word.
+  /// A worker that is lost between requests, without having said that it begins, or that somebody killed, is replaced
+  /// once without a word.
   Answer ask(const Json& request);
 
   /// The next request gets a fresh worker.

@@ -18,11 +18,14 @@
 #include <utility>
 #include <vector>
 
+#include "autotune/trial/worker.hpp"
+
 namespace osdn::autotune {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t kept_tail = 4096;
+constexpr std::chrono::milliseconds longest_wait{1000};
 constexpr int worker_descriptor = 3;  // what the worker speaks on
 
 std::string words(int number) {
@@ -59,7 +62,7 @@ int open_pipe(Pair& pair) {
 }
 
 /// What the child finds: the socket as descriptor 3, the pipe as stderr, nothing on stdin and stdout, no other
-/// descriptor of ours; SIGINT blocked until it ignores it.
+/// descriptor of ours; the signals of groups blocked, as they stay.
 class SpawnSettings {
  public:
   SpawnSettings() {
@@ -74,12 +77,10 @@ class SpawnSettings {
   SpawnSettings& operator=(const SpawnSettings&) = delete;
 
   int set(int socket, int errors) {
-    sigset_t mask;
+    const sigset_t mask = signals_of_groups();
     sigset_t defaults;
-    ::sigemptyset(&mask);
-    ::sigaddset(&mask, SIGINT);
     ::sigemptyset(&defaults);
-    for (const int signal : {SIGTERM, SIGPIPE, SIGCHLD, SIGHUP, SIGALRM, SIGUSR1, SIGUSR2}) {
+    for (const int signal : {SIGPIPE, SIGCHLD, SIGALRM, SIGUSR1, SIGUSR2}) {
       ::sigaddset(&defaults, signal);
     }
     const std::array<int, 9> results = {
@@ -122,6 +123,7 @@ int spawn(const std::string& program, int socket, int errors, pid_t& pid) {
   const int high_socket = ::fcntl(socket, F_DUPFD_CLOEXEC, 16);
   const int high_errors = ::fcntl(errors, F_DUPFD_CLOEXEC, 16);
   int result = high_socket < 0 || high_errors < 0 ? errno : settings.set(high_socket, high_errors);
+  if (result == EINVAL) result = EMFILE;  // what fcntl says where 16 descriptors are not allowed
   if (result == 0) {
     const std::string parent = fmt::format("{}", ::getpid());
     const std::string descriptor = fmt::format("{}", worker_descriptor);
@@ -209,20 +211,25 @@ void WorkerProcess::drain_errors() {
   }
 }
 
-bool WorkerProcess::wait_for(short what, Deadline deadline) {
+bool WorkerProcess::wait_for(short what, Deadline& deadline) {
   bool errors_open = true;
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    const auto before = Clock::now();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - before).count();
     std::array<pollfd, 2> waited = {pollfd{socket_, what, 0}, pollfd{errors_open ? errors_ : -1, POLLIN, 0}};
-    const int wait = static_cast<int>(std::clamp<std::int64_t>(left, 0, INT_MAX));
+    const int wait = static_cast<int>(std::clamp<std::int64_t>(left, 0, longest_wait.count()));
     const int ready = ::poll(waited.data(), waited.size(), wait);
+    // Ctrl-Z stops this process and its workers alike: that time is not the candidate's.
+    if (const auto stood_still = Clock::now() - before - longest_wait; stood_still > longest_wait) {
+      deadline += stood_still;
+    }
     if (ready < 0 && errno != EINTR) return true;  // the call that follows says what is wrong
     if (ready > 0 && waited[1].revents != 0) {
       drain_errors();
       errors_open = (waited[1].revents & POLLIN) != 0;
     }
     if (ready > 0 && waited[0].revents != 0) return true;
-    if (left <= 0) return false;
+    if (Clock::now() >= deadline) return false;
   }
 }
 
@@ -241,7 +248,7 @@ bool WorkerProcess::send(std::string line, Deadline deadline) {
   return true;
 }
 
-WorkerProcess::Heard WorkerProcess::receive(Deadline deadline) {
+WorkerProcess::Heard WorkerProcess::receive(Deadline& deadline) {
   for (;;) {
     if (auto line = lines_.next()) return {Event::line, *std::move(line)};
     if (lines_.overlong()) return {Event::nonsense, "a line without an end"};
@@ -271,6 +278,10 @@ bool WorkerProcess::reap(Deadline deadline) {
     }
   }
   return true;
+}
+
+bool WorkerProcess::killed_from_outside() const {
+  return status_known_ && WIFSIGNALED(status_) && WTERMSIG(status_) == SIGKILL;
 }
 
 std::string WorkerProcess::kill(std::chrono::milliseconds patience) {

@@ -61,16 +61,20 @@ class WorkerProcess {
     Event event = Event::line;
     std::string line;
   };
-  Heard receive(Deadline deadline);
+  /// Time in which this process itself was stopped is added to the deadline.
+  Heard receive(Deadline& deadline);
 
   /// Ends it for sure, after so much patience. How it ended ("was ended by signal 6 (SIGABRT)"), with the last line it
   /// wrote to stderr.
   std::string kill(std::chrono::milliseconds patience);
+  /// After it has ended by itself: by a signal that no program sends itself by a fault. Somebody did, or the system had
+  /// no memory left.
+  [[nodiscard]] bool killed_from_outside() const;
 
  private:
   WorkerProcess(pid_t pid, int socket, int errors) : pid_(pid), socket_(socket), errors_(errors) {}
   /// Waits for readiness of the socket and takes what comes on stderr meanwhile. False: the deadline passed.
-  bool wait_for(short what, Deadline deadline);
+  bool wait_for(short what, Deadline& deadline);
   void drain_errors();
   /// Its status if it has ended by then.
   bool reap(Deadline deadline);

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "autotune/trial/bench.hpp"
+#include "autotune/trial/build_id.hpp"
 #include "autotune/trial/candidate.hpp"
 #include "autotune/trial/lines.hpp"
 #include "autotune/trial/messages.hpp"
@@ -89,6 +90,7 @@ class Worker {
       bench_ = *std::move(bench);
       result = to_json(bench_->ready());
     }
+    result["build"] = build_id();
     say({{"result", result}});
     return {};
   }
@@ -169,6 +171,13 @@ void end_with(int descriptor) {
 
 }  // namespace
 
+sigset_t signals_of_groups() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::sigaddset(&signals, number);
+  return signals;
+}
+
 int run_worker(int descriptor, const WorkerHooks& hooks) {
   return Worker(descriptor, hooks).run();
 }
@@ -180,11 +189,10 @@ int worker_main(int argc, char** argv, const WorkerHooks& hooks) {
     std::fputs("osdn-tune-worker is started by a sweep (osdn tune), not by hand\n", stderr);
     return misused;
   }
-  // The whole terminal gets a Ctrl-C; what becomes of this process is its parent's to say.
-  ::signal(SIGINT, SIG_IGN);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  // A whole group of processes gets a Ctrl-C, or the end that a batch system or a time limit sends; what becomes of
+  // this one is its parent's to say, and the candidate at work is not to blame.
+  const sigset_t blocked = signals_of_groups();
+  ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != *parent) return ended_well;  // it died before this was asked for
   // Files that the user's own process is to write.

@@ -15,6 +15,7 @@
 #include <sstream>
 #include <thread>
 
+#include "autotune/trial/build_id.hpp"
 #include "autotune/trial/device_lock.hpp"
 #include "autotune/trial/lines.hpp"
 #include "autotune/trial/messages.hpp"
@@ -176,7 +177,8 @@ class PostTest : public testing::Test {
     Post post(facts_, spawner_, Role::compile);
     return post.ask({{"request", "compile"}});
   }
-  const std::string ready_ = "read line <&3; echo '{\"result\":{}}' >&3; read line <&3\n";
+  const std::string ready_ =
+      "read line <&3; echo '{\"result\":{\"build\":\"" + std::string(build_id()) + "\"}}' >&3; read line <&3\n";
   CrewFacts facts_;
   Spawner spawner_;
 };
@@ -201,6 +203,8 @@ TEST_F(PostTest, SaysHowAWorkerEnded) {
       {begun + "head -c 9000000 /dev/zero >&3; sleep 60", End::died, "a line without an end"},
       {begun + "while :; do echo noise >&2; done", End::hung, "killed"},
       {begun + "echo '{\"result\":{\"a\":1}}' >&3", End::result, ""},
+      {"read line <&3; echo '{\"result\":{}}' >&3; sleep 60", End::absent, "another build of osdn"},
+      {"read line <&3; echo '{\"result\":{\"build\":\"0123\"}}' >&3; sleep 60", End::absent, "another build of osdn"},
       {"exit 1", End::absent, "ended with status 1"},
       {"read line <&3; echo '{\"error\":{\"code\":\"no_device\",\"message\":\"no GPU\"}}' >&3", End::absent, "no GPU"},
   };
@@ -239,6 +243,59 @@ TEST_F(PostTest, GivesAWorkerNothingOfItsOwnButTheSocket) {
     EXPECT_LT(descriptor, 16) << answer.json;  // the shell has a few of its own
   }
   EXPECT_GE(descriptors, 4);
+}
+
+TEST_F(PostTest, AsksAnotherWorkerWhenSomebodyKilledOneAtItsWork) {
+  const std::string mark = std::filesystem::temp_directory_path() / ("osdn-test-kill-" + std::to_string(::getpid()));
+  std::filesystem::remove(mark);
+  const std::string begun = ready_ + "echo '{\"doing\":\"preparing\",\"index\":0}' >&3\n";
+  const Post::Answer answer =
+      ask(begun + "test -e " + mark + " || { touch " + mark + "; kill -KILL $$; }\necho '{\"result\":{\"a\":1}}' >&3");
+  EXPECT_EQ(static_cast<int>(answer.end), static_cast<int>(Post::Answer::End::result)) << answer.reason;
+  std::filesystem::remove(mark);
+}
+
+TEST_F(PostTest, CountsNoTimeInWhichItWasStoppedItself) {
+  const Script program(ready_ + "echo '{\"doing\":\"checking\",\"index\":0}' >&3\n" +
+                       "kill -STOP $PPID; sleep 4; kill -CONT $PPID; sleep 0.3; echo '{\"result\":{\"a\":1}}' >&3");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    Spawner spawner;
+    CrewFacts facts;
+    facts.program = program.path();
+    facts.setup = compile_setup();
+    facts.run_patience = 1800ms;
+    Post post(facts, spawner, Role::compile);
+    ::_exit(post.ask({{"request", "compile"}}).end == Post::Answer::End::result ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+TEST(WorkerProcess, OutlivesTheSignalsOfItsGroupWhileItCompiles) {
+  Spawner spawner;
+  CrewFacts facts;
+  facts.program = OSDN_TUNE_WORKER_PROGRAM;
+  facts.setup = compile_setup();
+  facts.setup.engine.disk_cache = false;
+  Post post(facts, spawner, Role::compile);
+  ASSERT_TRUE(post.man());
+  const pid_t pid = post.pid();
+  std::atomic<bool> done{false};
+  std::thread pest([&] {
+    while (!done) {
+      for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::kill(pid, number);
+      std::this_thread::sleep_for(1ms);
+    }
+  });
+  const Config usual = default_of("osdn_forward:type=fp32,k=16,v=16");
+  const Post::Answer answer = post.ask({{"request", "compile"}, {"config", to_string(usual)}});
+  done = true;
+  pest.join();
+  EXPECT_EQ(static_cast<int>(answer.end), static_cast<int>(Post::Answer::End::result)) << answer.reason;
+  EXPECT_EQ(answer.json.value("/verdict/outcome"_json_pointer, ""), "passed") << answer.json;
+  EXPECT_EQ(post.pid(), pid);
 }
 
 TEST(WorkerProcess, IgnoresInterruptsAndDiesWithItsParent) {
