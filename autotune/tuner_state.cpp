@@ -168,7 +168,8 @@ expected<TunerState::Chosen> TunerState::agree(const autotune::Key& key, Chosen 
 }
 
 void TunerState::trace(const autotune::Key& key, const Shape& shape) {
-  if (options_.trace.empty()) return;
+  // A call without tokens launches nothing: there is nothing to tune for.
+  if (options_.trace.empty() || shape.t == 0 || !validate(shape)) return;
   if (auto written = autotune::append_trace(options_.trace, {key.problem, shape}); !written) {
     log_.warning(written.error().message);
   }

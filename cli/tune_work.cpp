@@ -66,6 +66,9 @@ expected<TuneWork> read_work(const SubjectOptions& subject, const std::vector<st
       error.message = fmt::format("{}: {}", from_trace, error.message);
       return error;
     }
+    // A host may have met an empty batch; it costs nothing, and shall not cost the others their sweep.
+    const std::size_t empty = std::erase_if(*work, [](const autotune::TraceLine& line) { return line.shape.t == 0; });
+    if (empty > 0) note(fmt::format("osdn: {} shapes of {} have no tokens and are passed over", empty, from_trace));
     if (work->empty()) {
       return Error{ErrorCode::invalid_argument, fmt::format("{} names no problem", from_trace), {}};
     }

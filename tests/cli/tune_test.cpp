@@ -101,6 +101,17 @@ TEST_F(Tune, TakesProblemsFromATrace) {
   EXPECT_NE(ran.err.find("b=1,t=110,h=2,hv=2 shares its entry with b=1,t=100,h=2,hv=2"), std::string::npos) << ran.err;
 }
 
+TEST_F(Tune, PassesOverAnEmptyBatchInATrace) {
+  std::ofstream(path("trace.jsonl")) << R"({"problem": ")" << small << R"(", "shape": "b=1,t=0,h=2"})"
+                                     << "\n"
+                                     << R"({"problem": ")" << small << R"(", "shape": "b=1,t=110,h=2"})"
+                                     << "\n";
+  const Ran ran = osdn({"tune", "--from-trace", path("trace.jsonl"), "--dry-run", "--json"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(ran.json()["dry_run"].size(), 1U) << ran.out;
+  EXPECT_NE(ran.err.find("1 shapes of"), std::string::npos) << ran.err;
+}
+
 TEST_F(Tune, SaysOnceThatManyShapesShareAnEntry) {
   std::ofstream trace(path("trace.jsonl"));
   for (int t = 100; t < 110; ++t) {
@@ -148,7 +159,9 @@ TEST_F(Tune, KeepsTheBestSoFarOnTheFirstInterruption) {
   const Json rest = osdn({"tune", "--problem", small, "--shapes", "b=1,t=200,h=2", "--directory", path("tuning"),
                           "--resume", "--budget", "2", "--json"})
                         .json()["sweeps"][0];
-  EXPECT_EQ(rest["tried"], sweep["tried"].get<int>() + 2);
+  // The default, which is known, may be one of the two that the search asks for.
+  EXPECT_GE(rest["tried"].get<int>(), sweep["tried"].get<int>() + 1);
+  EXPECT_LE(rest["tried"].get<int>(), sweep["tried"].get<int>() + 2);
   EXPECT_EQ(rest["taken_over"], sweep["tried"]);
 }
 

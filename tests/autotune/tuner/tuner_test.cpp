@@ -207,7 +207,8 @@ TEST_F(Tuners, LogWhatTheyMeet) {
   with.trace = folder_ / "trace.jsonl";
   const Tuner tracing = Tuner::create(engine_, with).value_or_throw();
   const Shape longer{.b = 2, .t = 9000, .h = 8, .hv = 8};
-  for (const Shape& at : {shape, longer, shape}) EXPECT_TRUE(tracing.prepare(small(), at));
+  const Shape empty{.b = 64, .t = 0, .h = 8, .hv = 8};  // nothing to tune for
+  for (const Shape& at : {shape, empty, longer, shape}) EXPECT_TRUE(tracing.prepare(small(), at));
   const auto lines = autotune::parse_trace(read_all(with.trace)).value_or_throw();
   const std::vector<autotune::TraceLine> expected = {{key().problem, shape}, {key().problem, longer}};
   EXPECT_EQ(lines, expected);
