@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "autotune/search/search.hpp"
 #include "cli/interruption.hpp"
@@ -107,8 +108,15 @@ void take_up(const autotune::Database& database, const autotune::Key& key, autot
   if (entry.choice && !seed_given) options.seed = entry.choice->seed;
 }
 
+/// What is wrong with one problem, and not with the machine that the others need, too.
+bool concerns_one_problem(ErrorCode code) {
+  return code == ErrorCode::invalid_argument || code == ErrorCode::unsupported || code == ErrorCode::constraint ||
+         code == ErrorCode::compile_failed || code == ErrorCode::out_of_memory || code == ErrorCode::internal;
+}
+
+/// Errors: nothing could be tuned, or nothing more. `failed`: what could not, beside others that were.
 expected<Json> tune_all(const Target& target, const autotune::Database& database, const TuneWork& work,
-                        const Options& options, const autotune::TuneOptions& how) {
+                        const Options& options, const autotune::TuneOptions& how, std::vector<Error>& failed) {
   Json sweeps = Json::array();
   for (const auto& line : work) {
     if (interrupted()) break;
@@ -123,11 +131,15 @@ expected<Json> tune_all(const Target& target, const autotune::Database& database
     if (!result) {
       Error error = result.error();
       error.message = fmt::format("{} at {}: {}", to_string(line.problem), to_string(line.shape), error.message);
-      return error;
+      if (interrupted() && !sweeps.empty()) break;
+      if (!concerns_one_problem(error.code)) return error;
+      failed.push_back(std::move(error));
+      continue;
     }
     if (result->unrecorded) note(fmt::format("osdn: warning: {}", result->unrecorded->message));
     sweeps.push_back(to_json(*result, line.problem));
   }
+  if (sweeps.empty() && !failed.empty()) return failed.front();
   return sweeps;
 }
 
@@ -163,18 +175,25 @@ expected<int> tune(const Options& options) {
   auto database = open_database(options);
   if (!database) return database.error();
   finish_on_interruption();
-  auto sweeps = tune_all(*target, *database, work, options, tune_options(options, *budget, *stopwatch));
+  std::vector<Error> failed;
+  auto sweeps = tune_all(*target, *database, work, options, tune_options(options, *budget, *stopwatch), failed);
   if (!sweeps) return sweeps.error();
+  Json failures = Json::array();
+  for (const Error& error : failed) {
+    note(fmt::format("osdn: {}", error.message));
+    failures.push_back({{"code", name(error.code)}, {"message", error.message}});
+  }
   if (options.json) {
     print_json(Json{{"device", to_json(target->engine->device())},
                     {"database", database->directory()},
                     {"interrupted", interrupted()},
-                    {"sweeps", *sweeps}});
+                    {"sweeps", *sweeps},
+                    {"failures", std::move(failures)}});
   } else {
     print(sweeps_text(*sweeps, target->emulated()));
     if (!database->refusal().empty()) print(fmt::format("not remembered: {}", database->refusal()));
   }
-  return success;
+  return failed.empty() ? success : exit_code_of(failed.front().code);
 }
 
 /// The parser of options would take -1 for the largest number there is, and the largest for any that is larger.

@@ -12,7 +12,9 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -120,6 +122,17 @@ class Worker {
     return {};
   }
 
+  /// The inputs of a large shape may be more than the host can hold, which is no candidate's fault.
+  expected<Measurement> measured_by_bench(const std::vector<Config>& configs, int rounds) {
+    try {
+      return bench_->measure(configs, rounds, [this](const char* doing, std::size_t index) { about(doing, index); });
+    } catch (const std::bad_alloc&) {
+    } catch (const std::length_error&) {
+    }
+    return Error{
+        ErrorCode::out_of_memory, "the host has no memory for inputs of these sizes; tune for smaller ones", {}};
+  }
+
   expected<void> measure(const Json& request) {
     const Json texts = request.value("configs", Json());
     const Json rounds = request.value("rounds", Json());
@@ -133,8 +146,7 @@ class Worker {
       if (!config) return config.error();
       configs.push_back(*config);
     }
-    const auto measured = bench_->measure(configs, rounds.get<int>(),
-                                          [this](const char* doing, std::size_t index) { about(doing, index); });
+    const auto measured = measured_by_bench(configs, rounds.get<int>());
     if (measured)
       say({{"result", to_json(*measured)}});
     else

@@ -112,6 +112,23 @@ TEST_F(Tune, PassesOverAnEmptyBatchInATrace) {
   EXPECT_NE(ran.err.find("1 shapes of"), std::string::npos) << ran.err;
 }
 
+TEST_F(Tune, GoesOnBehindAProblemThatCannotBeTuned) {
+  std::ofstream(path("trace.jsonl")) << R"({"problem": ")" << small << R"(", "shape": "b=1,t=1000000000000,h=1"})"
+                                     << "\n"
+                                     << R"({"problem": ")" << small << R"(", "shape": "b=1,t=100,h=1"})"
+                                     << "\n";
+  const Ran ran = osdn({"tune", "--from-trace", path("trace.jsonl"), "--only", "chunk=16,stages=1,warps=1", "--budget",
+                        "1", "--directory", path("tuning"), "--json"});
+  EXPECT_EQ(ran.exit_code, 3) << ran.err;
+  const Json all = ran.json();
+  EXPECT_EQ(all["sweeps"].size(), 1U);
+  ASSERT_EQ(all["failures"].size(), 1U);
+  EXPECT_EQ(all["failures"][0]["code"], "out_of_memory") << all["failures"];
+  EXPECT_NE(ran.err.find("no memory for inputs of these sizes"), std::string::npos) << ran.err;
+  // Nothing was written down of the candidate.
+  EXPECT_EQ(all["sweeps"][0]["taken_over"], 0);
+}
+
 TEST_F(Tune, SaysOnceThatManyShapesShareAnEntry) {
   std::ofstream trace(path("trace.jsonl"));
   for (int t = 100; t < 110; ++t) {
