@@ -94,8 +94,9 @@ std::string gain(const Finalist& winner, const Choice& choice) {
 class Climb {
  public:
   Climb(const Database& database, const Problem& problem, const Shape& shape, const GpuKey& gpu,
-        const generator::Architecture& architecture)
+        const generator::Architecture& architecture, bool deterministic)
       : database_(database),
+        deterministic_(deterministic),
         here_{problem, bucket_of(shape), gpu},
         architecture_(architecture),
         fitness_(here_.problem, architecture) {
@@ -105,15 +106,18 @@ class Climb {
     for (Entry& entry : database_.shipped(&problem)) {
       if (same_kind(entry.key.gpu, gpu)) shipped_.push_back(std::move(entry));
     }
-    for (const Entry& entry : entries_) fitness_.learn(entry, here_.bucket);
+    // What is found on this machine while it runs must not change a deterministic answer.
+    for (const Entry& entry : entries_) {
+      if (!deterministic_) fitness_.learn(entry, here_.bucket);
+    }
     for (const Entry& entry : shipped_) fitness_.learn(entry, here_.bucket);
     std::stable_sort(entries_.begin(), entries_.end(), [this](const Entry& a, const Entry& b) { return nearer(a, b); });
     std::stable_sort(shipped_.begin(), shipped_.end(), [this](const Entry& a, const Entry& b) { return nearer(a, b); });
   }
 
-  expected<LookUp> run(bool deterministic) {
+  expected<LookUp> run() {
     if (pinned()) return out_;
-    if (!deterministic && (exact() || nearest_bucket() || arch_family())) return out_;
+    if (!deterministic_ && (exact() || nearest_bucket() || arch_family())) return out_;
     if (shipped()) return out_;
     return heuristic();
   }
@@ -248,10 +252,14 @@ class Climb {
     out_.config = *config;
     out_.source = TuningSource::heuristic;
     out_.explanation = "the default configuration: nothing that may be used is known of this problem here";
+    if (const std::string why = fitness_.refusal(*config, {}); !why.empty()) {
+      out_.explanation += fmt::format("; beware, {}: tune it, or pin another", why);
+    }
     return out_;
   }
 
   const Database& database_;
+  const bool deterministic_;
   const Key here_;
   const generator::Architecture& architecture_;
   Fitness fitness_;
@@ -266,7 +274,7 @@ expected<LookUp> look_up(const Database& database, const Problem& given, const S
                          const generator::Architecture& architecture, bool deterministic) {
   const auto problem = canonical(given);
   if (!problem) return problem.error();
-  return Climb(database, *problem, shape, gpu, architecture).run(deterministic);
+  return Climb(database, *problem, shape, gpu, architecture, deterministic).run();
 }
 
 std::string current_hash(const Problem& problem, const Config& config, const generator::Architecture& architecture) {

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "autotune/search/random.hpp"
 #include "autotune/trial/candidate.hpp"
 #include "autotune/trial/device_lock.hpp"
 #include "autotune/trial/event_timer.hpp"
@@ -159,17 +160,8 @@ class Events : public Stopwatch {
   std::vector<std::size_t> shuffled(std::size_t count) {
     std::vector<std::size_t> order(count);
     std::iota(order.begin(), order.end(), std::size_t{0});
-    for (std::size_t i = count; i > 1; --i) std::swap(order[i - 1], order[next_random() % i]);
+    for (std::size_t i = count; i > 1; --i) std::swap(order[i - 1], order[order_.bits() % i]);
     return order;
-  }
-
-  /// SplitMix64.
-  std::uint64_t next_random() {
-    order_ += 0x9E3779B97F4A7C15ULL;
-    std::uint64_t z = order_;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31);
   }
 
   Engine engine_;
@@ -177,7 +169,7 @@ class Events : public Stopwatch {
   std::string lock_file_;
   runtime::Log log_;
   bool warned_ = false;
-  std::uint64_t order_;
+  Random order_;
   std::unique_ptr<EventTimer> timer_;
   std::vector<TimingInputs> sets_;
   DeviceBuffer workspace_;
