@@ -81,7 +81,8 @@ struct Finalist {
   double median_seconds = 0;
   double spread = 0;
   double ratio = 1;      ///< to the default, paired by round
-  double ratio_low = 1;  ///< 95 % confidence interval of it
+  double ratio_low = 1;  ///< 95 % confidence interval of it, before the looks after each batch (docs/autotuning.md);
+                         ///< of an interrupted sweep, which had no final: the spread of the trial
   double ratio_high = 1;
   Resources resources;
   std::vector<double> samples;  ///< seconds, at most 200 kept

@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "autotune/sweep/tune.hpp"
@@ -22,11 +24,19 @@ std::string variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
+std::string absolute(const std::string& path) {
+  std::error_code failed;
+  const auto whole = std::filesystem::absolute(path, failed);
+  return path.empty() || failed ? path : whole.string();
+}
+
 }  // namespace
 
 expected<std::shared_ptr<TunerState>> TunerState::create(const Engine& engine, const TunerOptions& options) {
   TunerOptions exact = options;
   if (exact.trace.empty()) exact.trace = variable("OSDN_TUNING_TRACE");
+  // A host may change its directory later.
+  if (!exact.trace.empty()) exact.trace = absolute(exact.trace);
   if (exact.mode == TuningMode::tune) {
     auto worker = autotune::find_worker(exact.worker);
     if (!worker) return worker.error();
@@ -37,7 +47,8 @@ expected<std::shared_ptr<TunerState>> TunerState::create(const Engine& engine, c
   autotune::DatabaseOptions where;
   const EngineOptions& its = engine.state()->options();
   if (exact.mode != TuningMode::off) {
-    where.directory = autotune::Database::directory(exact.directory, runtime::cache_directory(its.cache_directory));
+    where.directory =
+        absolute(autotune::Database::directory(exact.directory, runtime::cache_directory(its.cache_directory)));
     where.read_only = exact.read_only;
   }
   where.log = runtime::Log(its.log);
@@ -157,8 +168,12 @@ expected<TunerState::Chosen> TunerState::sweep(const autotune::Key& key, const S
 expected<TunerState::Chosen> TunerState::agree(const autotune::Key& key, Chosen mine) {
   if (!options_.agree) return mine;
   const std::string proposal = to_string(mine.config);
+  const std::string name = to_string(key.problem) + ' ' + to_string(key.bucket);
   const std::lock_guard lock(agreeing_);
-  const std::string agreed = options_.agree(to_string(key.problem) + ' ' + to_string(key.bucket), proposal);
+  // Once for each key, also when what follows fails and is tried again: else this rank would be out of step.
+  auto known = agreed_.find(name);
+  if (known == agreed_.end()) known = agreed_.emplace(name, options_.agree(name, proposal)).first;
+  const std::string& agreed = known->second;
   if (agreed == proposal) return mine;
   auto config = parse_config(agreed, mine.config);
   if (!config) return config.error();

@@ -1,6 +1,7 @@
 // What a Tuner stands on.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -62,6 +63,7 @@ class TunerState {
   generator::Architecture architecture_;
   runtime::Log log_;
   std::mutex agreeing_;
+  std::map<std::string, std::string> agreed_;  ///< guarded by agreeing_; by key
   runtime::SingleFlight<std::string, TunedOperation> flights_;
   runtime::GrowingTable<TableKey, std::shared_ptr<const TunedOperation>> table_;
 };

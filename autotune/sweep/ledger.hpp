@@ -40,6 +40,8 @@ class Ledger {
   /// have been wrong.
   [[nodiscard]] std::int64_t now() const;
 
+  /// Trials of the database that may be taken over.
+  [[nodiscard]] std::int64_t known() const { return static_cast<std::int64_t>(known_.size()); }
   /// The hash of a configuration's kernels as they are written now.
   const std::string& sources(const Config& config);
   /// What is known of it; null: nothing. A trial taken over counts as one of this sweep from then on.

@@ -39,10 +39,14 @@ expected<SweepResult> sweep(const Database& database, Laboratory& laboratory, co
   if (!space) return space.error();
   Clock clock(options);
   Ledger ledger(database, options);
-  const auto search = make_search(space->candidates, space->usual, options.seed,
-                                  static_cast<std::size_t>(std::max<std::int64_t>(0, options.budget.trials)));
+  // What is known already takes nothing from the budget.
+  const std::int64_t trials = options.budget.trials > 0 ? options.budget.trials + ledger.known() : 0;
+  const auto search = make_search(space->candidates, space->usual, options.seed, static_cast<std::size_t>(trials));
   Tryout tryout(laboratory, ledger, *search, *space, options, clock);
   if (auto done = tryout.run(); !done) return done.error();
+
+  // Whatever was not asked for but is known takes part in the choice.
+  for (const Config& config : space->candidates) ledger.take_over(config);
 
   SweepResult result;
   const auto& before = ledger.choice();

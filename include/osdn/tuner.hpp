@@ -68,8 +68,10 @@ struct TunerOptions {
   std::string worker{};
   /// Lets several ranks use the same configuration. Called once for each problem and shape bucket that prepare meets
   /// for the first time, with a key that is the same on all ranks and with the configuration that this rank would use
-  /// (its text form); returns what all use. Every rank must meet new keys in the same order. Empty: no agreement.
+  /// (its text form); returns what all use. Every rank must meet new keys in the same order.
+  /// Must not throw. Empty: no agreement.
   std::function<std::string(std::string_view key, std::string_view proposal)> agree{};
+  /// Called by the thread that sweeps: by several at once where several prepare. Must not throw.
   std::function<void(const TuningProgress&)> progress{};
   /// Appends every problem and shape that prepare meets for the first time to this file, for `osdn tune --from-trace`;
   /// empty: $OSDN_TUNING_TRACE, else none.

@@ -182,8 +182,15 @@ TEST_F(Tuners, AgreeWithOtherRanks) {
   ASSERT_EQ(asked.size(), 1U) << "once for each key";
   EXPECT_NE(asked[0].find(to_string(key().problem)), std::string::npos);
 
-  with.agree = [](std::string_view, std::string_view) { return std::string("chunk=17"); };
-  const auto nonsense = Tuner::create(engine_, with).value_or_throw().prepare(small(), shape);
+  int times = 0;
+  with.agree = [&](std::string_view, std::string_view) {
+    ++times;
+    return std::string("chunk=17");
+  };
+  const Tuner misled = Tuner::create(engine_, with).value_or_throw();
+  const auto nonsense = misled.prepare(small(), shape);
+  EXPECT_FALSE(misled.prepare(small(), shape));
+  EXPECT_EQ(times, 1) << "a failure is no reason to be out of step with other ranks";
   ASSERT_FALSE(nonsense);
   EXPECT_EQ(nonsense.error().code, ErrorCode::invalid_argument);
 }
