@@ -63,6 +63,7 @@ void Tryout::enter_incumbents() {
     if (take_over(finalist.config)) continue;
     // The default comes first: all are measured by it.
     queue_.insert(queue_.begin() + (queue_.empty() ? 0 : 1), {finalist.config, compile_ahead_.submit(finalist.config)});
+    incumbent_ = finalist.config;
     return;
   }
 }
@@ -80,7 +81,8 @@ void Tryout::refill() {
     const std::vector<Config> asked = search_.ask(ahead - queue_.size());
     if (asked.empty()) return;
     for (const Config& config : asked) {
-      if (!take_over(config)) queue_.push_back({config, compile_ahead_.submit(config)});
+      // The search is told of the incumbent when it is settled, whether it has asked or not.
+      if (config != incumbent_ && !take_over(config)) queue_.push_back({config, compile_ahead_.submit(config)});
     }
   }
 }
@@ -140,7 +142,10 @@ bool Tryout::ready(Candidate& candidate, bool put_off_hopeless) {
     fail(candidate, verdict);
     return false;
   }
-  if (!baseline_ || candidate.config == space_.usual) baseline_ = candidate.config;
+  if (!baseline_ || candidate.config == space_.usual) {
+    baseline_ = candidate.config;
+    baseline_seconds_ = 0;  // those of another that stood in for it
+  }
   return true;
 }
 

@@ -63,8 +63,9 @@ class Tryout {
   double baseline_seconds_ = 0;     ///< where samples do not vary
   double best_seconds_ = 0;
   double waves_of_default_ = 0;
-  bool entered_ = false;       ///< the default and the incumbents
-  std::optional<Error> lost_;  ///< why nothing more can be tried
+  bool entered_ = false;             ///< the default and the incumbents
+  std::optional<Config> incumbent_;  ///< tried, though the search may not have asked for it
+  std::optional<Error> lost_;        ///< why nothing more can be tried
   std::int64_t settled_ = 0;
   std::int64_t tried_anew_ = 0;
   std::size_t batch_ = 0;

@@ -60,6 +60,45 @@ TEST(Sweep, MeasuresAgainWhenAsked) {
   EXPECT_EQ(result.taken_over, 0);
 }
 
+TEST(Sweep, TriesTheWinnerSoFarOnceWheneverItIsAskedFor) {
+  Subject subject;
+  subject.options().only = "chunk=16";
+  auto first = subject.laboratory();
+  sweep_of(subject, first);
+  subject.options().fresh = true;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    subject.options().seed = seed;
+    auto again = subject.laboratory();
+    const SweepResult result = sweep_of(subject, again);
+    EXPECT_EQ(again.gated(), result.choice.candidates) << "seed " << seed;
+  }
+}
+
+TEST(Sweep, MeasuresByTheDefaultWhenOnlyOthersAreKnown) {
+  Subject subject;
+  auto first = subject.laboratory();
+  const SweepResult before = sweep_of(subject, first);
+  Subject changed;  // as if the default's kernels alone had been others then
+  const Database database = changed.database();
+  for (Trial trial : before.trials) {
+    if (trial.config == changed.usual()) trial.sources = std::string(32, 'a');
+    database.append(changed.options().key, trial).value_or_throw();
+  }
+  Choice choice = before.choice;
+  for (Finalist& finalist : choice.finalists) {
+    if (finalist.config == changed.usual()) finalist.sources = std::string(32, 'a');
+  }
+  database.append(changed.options().key, choice).value_or_throw();
+  auto second = changed.laboratory();
+  const SweepResult after = sweep_of(changed, second);
+  EXPECT_EQ(second.gated(), 1);
+  for (const Trial& trial : after.trials) {
+    if (trial.config == changed.usual()) {
+      EXPECT_EQ(trial.ratio, 1);
+    }
+  }
+}
+
 TEST(Sweep, PaysOneTrialForOneMoreConfiguration) {
   Subject subject;
   subject.options().only = "chunk=16,stages=1";
