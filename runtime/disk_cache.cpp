@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "runtime/cache_directory.hpp"
+#include "runtime/file.hpp"
 
 namespace osdn::runtime {
 namespace {
@@ -25,23 +26,6 @@ constexpr std::uint64_t default_max_bytes = std::uint64_t{1} << 30;
 constexpr std::uint64_t largest_entry = std::uint64_t{256} << 20;
 constexpr std::string_view extension = ".osdn";
 constexpr std::int64_t abandoned_seconds = 3600;  // a temporary or lock file this old belongs to nobody
-
-class File {
- public:
-  explicit File(int descriptor) : descriptor_(descriptor) {}
-  ~File() { close(); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  [[nodiscard]] bool open() const { return descriptor_ >= 0; }
-  [[nodiscard]] int get() const { return descriptor_; }
-  int close() {
-    const int descriptor = std::exchange(descriptor_, -1);
-    return descriptor >= 0 ? ::close(descriptor) : 0;
-  }
-
- private:
-  int descriptor_;
-};
 
 /// The file's bytes and its last use; no value with errno set on failure.
 std::optional<std::string> read_file(const std::string& path, bool touch) {

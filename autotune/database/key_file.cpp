@@ -16,10 +16,13 @@
 #include "autotune/database/entries.hpp"
 #include "autotune/database/line.hpp"
 #include "autotune/database/record.hpp"
+#include "runtime/file.hpp"
 #include "runtime/file_lock.hpp"
 
 namespace osdn::autotune {
 namespace {
+
+using runtime::File;
 
 // An append takes milliseconds; a holder that keeps the lock this long is stopped or gone.
 constexpr std::chrono::seconds patience{30};
@@ -33,23 +36,6 @@ Error io_error(const std::string& path, std::string_view what, int number, std::
 
 constexpr std::string_view make_room =
     "nothing was added; make room or let it be written, or name another tuning directory (OSDN_TUNING_DIR)";
-
-class File {
- public:
-  explicit File(int descriptor) : descriptor_(descriptor) {}
-  ~File() { close(); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  [[nodiscard]] bool open() const { return descriptor_ >= 0; }
-  [[nodiscard]] int get() const { return descriptor_; }
-  int close() {
-    const int descriptor = std::exchange(descriptor_, -1);
-    return descriptor >= 0 ? ::close(descriptor) : 0;
-  }
-
- private:
-  int descriptor_;
-};
 
 /// 0, or the errno of what failed. Fewer bytes than asked for: the file ends.
 int read_at(const File& file, std::uint64_t offset, std::string& bytes) {
