@@ -10,6 +10,12 @@ constexpr Integers powers_of_two(int first, int last) {
   return {first, last, Integers::Step::powers_of_two};
 }
 
+// A field that texts name only where it differs from its default: texts from before it was added mean the same.
+template <auto member>
+constexpr Field<Config> unless_usual(const Field<Config>& row) {
+  return meaning_when<Config>(row, [](const Config& config) { return config.*member != Config{}.*member; });
+}
+
 // In the order of the text and of Traits. Each phase's number of warps is `warps` in its own Traits.
 constexpr Field<Config> fields[] = {
     field<&Config::chunk, powers_of_two(16, 128)>("chunk", both_phases),
@@ -19,6 +25,10 @@ constexpr Field<Config> fields[] = {
     field<&Config::preconditioner>("preconditioner", preconditioner_phase),
     field<&Config::preconditioner_warps, powers_of_two(1, 8)>("preconditioner_warps", preconditioner_phase, "warps"),
     field<&Config::inverse>("inverse", delta_rule_phase),
+    unless_usual<&Config::schedule>(field<&Config::schedule>("schedule")),
+    unless_usual<&Config::cut>(field<&Config::cut>("cut")),
+    unless_usual<&Config::segment>(field<&Config::segment, powers_of_two(64, 65536)>("segment")),
+    unless_usual<&Config::cut_fill>(field<&Config::cut_fill, Integers{1, 1000}>("cut_fill")),
 };
 
 }  // namespace

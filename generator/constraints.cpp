@@ -76,8 +76,20 @@ std::string shared_memory(const Problem& problem, const Config& config, const Ar
                           problem, config, architecture);
 }
 
+// Until they have kernels.
+std::string has_kernels(const Problem&, const Config& config, const Architecture&) {
+  if (config.schedule != Schedule::portable) {
+    return fmt::format("schedule = {} has no kernels in this version: choose portable", name_of(config.schedule));
+  }
+  if (config.cut != Cut::never) {
+    return fmt::format("cut = {} has no kernels in this version: choose never", name_of(config.cut));
+  }
+  return {};
+}
+
 constexpr Constraint rules[] = {
     {"domains", domains},
+    {"has_kernels", has_kernels},
     {"value_split", value_split},
     {"state_fits_registers", state_fits_registers},
     {"registers_fit", registers_fit},

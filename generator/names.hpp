@@ -99,6 +99,20 @@ struct Names<InverseAlgorithm> {
                                                           {InverseAlgorithm::blocked, "blocked"}};
 };
 
+template <>
+struct Names<Schedule> {
+  static constexpr std::string_view type = "Schedule";
+  static constexpr NamedValue<Schedule> rows[] = {
+      {Schedule::portable, "portable"}, {Schedule::hopper, "hopper"}, {Schedule::hopper_fused, "hopper_fused"}};
+};
+
+template <>
+struct Names<Cut> {
+  static constexpr std::string_view type = "Cut";
+  static constexpr NamedValue<Cut> rows[] = {
+      {Cut::never, "never"}, {Cut::fixed, "fixed"}, {Cut::automatic, "automatic"}};
+};
+
 /// Empty for a value that the enum does not have.
 template <class Enum>
 constexpr std::string_view name_of(Enum value) {

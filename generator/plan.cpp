@@ -1,5 +1,10 @@
 #include "generator/plan.hpp"
 
+#include <initializer_list>
+#include <limits>
+#include <map>
+#include <mutex>
+
 #include "generator/constraints.hpp"
 #include "generator/render.hpp"
 
@@ -13,12 +18,13 @@ std::size_t aligned(std::size_t bytes) {
 }
 
 // A phase's headers depend on the templates alone.
-const expected<std::vector<Header>>& headers(const Phase& phase, const std::string& source) {
-  if (phase.reader == preconditioner_phase) {
-    static const auto closure = include_closure(source, templates::all());
-    return closure;
-  }
-  static const auto closure = include_closure(source, templates::all());
+expected<std::vector<Header>> headers(const Phase& phase, const std::string& source) {
+  static std::mutex mutex;
+  static std::map<std::string_view, std::vector<Header>> known;
+  const std::lock_guard lock(mutex);
+  if (const auto found = known.find(phase.name); found != known.end()) return found->second;
+  auto closure = include_closure(source, templates::all());
+  if (closure) known.emplace(phase.name, *closure);
   return closure;
 }
 
@@ -27,13 +33,27 @@ expected<KernelPlan> plan_kernel(const Phase& phase, const Problem& problem, con
   kernel.phase = phase.name;
   kernel.entry = entry(phase);
   kernel.source = render(phase, problem, config);
-  const auto& closure = headers(phase, kernel.source);
+  auto closure = headers(phase, kernel.source);
   if (!closure) return closure.error();
-  kernel.headers = *closure;
+  kernel.headers = *std::move(closure);
   kernel.threads = threads(phase, config);
   kernel.dynamic_shared = shared_bytes(phase, problem, config);
   kernel.ctas_per_head = phase.reader == delta_rule_phase ? config.value_split : 1;
   return kernel;
+}
+
+/// The phases of a pass, in the order they are first launched.
+std::vector<const Phase*> phases(const Problem& problem) {
+  if (problem.precondition == Precondition::none) return {&delta_rule};
+  return {&preconditioner, &delta_rule};
+}
+
+std::int64_t product_or_largest(std::initializer_list<std::int64_t> factors) {
+  std::int64_t all = 1;
+  for (const std::int64_t factor : factors) {
+    if (__builtin_mul_overflow(all, factor, &all)) return std::numeric_limits<std::int64_t>::max();
+  }
+  return all;
 }
 
 }  // namespace
@@ -43,14 +63,19 @@ expected<Plan> plan(const Problem& given, const Config& config, const Architectu
   if (!problem) return problem.error();
   if (auto ok = check(*problem, config, architecture); !ok) return ok.error();
   Plan out{*problem, config, architecture, {}};
-  if (problem->precondition != Precondition::none) {
-    auto kernel = plan_kernel(preconditioner, *problem, config);
+  for (const Phase* phase : phases(*problem)) {
+    auto kernel = plan_kernel(*phase, *problem, config);
     if (!kernel) return kernel.error();
     out.kernels.push_back(*std::move(kernel));
   }
-  auto kernel = plan_kernel(delta_rule, *problem, config);
-  if (!kernel) return kernel.error();
-  out.kernels.push_back(*std::move(kernel));
+  return out;
+}
+
+Launches Plan::launches(const Shape& shape) const {
+  Launches out;
+  for (std::size_t i = 0; i < kernels.size(); ++i) {
+    out.add({i, product_or_largest({shape.sequences(), shape.hv, kernels[i].ctas_per_head})});
+  }
   return out;
 }
 

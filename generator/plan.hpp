@@ -2,6 +2,7 @@
 // data: nothing here compiles, loads or launches.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -30,14 +31,34 @@ struct KernelPlan {
   std::vector<Header> headers;  ///< the include closure, sorted by name
   int threads = 0;              ///< per CTA
   std::size_t dynamic_shared = 0;
-  int ctas_per_head = 1;  ///< grid.x = sequences · value heads · ctas_per_head
+  int ctas_per_head = 1;  ///< of one launch of the whole sequence
+};
+
+/// One launch of a pass: which kernel, and how many CTAs of it.
+struct Launch {
+  std::size_t kernel = 0;  ///< index in Plan::kernels
+  std::int64_t ctas = 0;
+};
+
+/// The launches of one pass, in order. Made on the launch path, so it allocates nothing.
+class Launches {
+ public:
+  static constexpr std::size_t most = 32;
+  void add(const Launch& launch) { items_.at(count_++) = launch; }
+  [[nodiscard]] const Launch* begin() const { return items_.data(); }
+  [[nodiscard]] const Launch* end() const { return items_.data() + count_; }
+  [[nodiscard]] std::size_t size() const { return count_; }
+
+ private:
+  std::array<Launch, most> items_{};
+  std::size_t count_ = 0;
 };
 
 struct Plan {
   Problem problem;  ///< canonical
   Config config;
   Architecture architecture;
-  std::vector<KernelPlan> kernels;  ///< in launch order
+  std::vector<KernelPlan> kernels;  ///< in the order they are first launched
 
   /// Where the preconditioner phase leaves what the delta rule phase reads.
   struct Workspace {
@@ -46,6 +67,9 @@ struct Plan {
     std::size_t bytes = 0;  ///< 0 without a preconditioner
   };
   [[nodiscard]] Workspace workspace(const Shape& shape) const;
+
+  /// What a pass at this shape launches, in order. A number of CTAs that leaves 63 bits is returned as the largest one.
+  [[nodiscard]] Launches launches(const Shape& shape) const;
 };
 
 /// Checks problem and config against the architecture and renders the kernels.

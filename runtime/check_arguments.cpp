@@ -45,10 +45,9 @@ expected<void> check_presence(const generator::Plan& plan, const ForwardArgument
 
 expected<void> check_grids(const generator::Plan& plan, const Shape& shape) {
   constexpr std::int64_t limit = std::numeric_limits<std::int32_t>::max();
-  for (const generator::KernelPlan& kernel : plan.kernels) {
-    std::int64_t grid = 0;
-    if (__builtin_mul_overflow(shape.sequences(), shape.hv, &grid) ||
-        __builtin_mul_overflow(grid, kernel.ctas_per_head, &grid) || grid > limit) {
+  for (const generator::Launch& launch : plan.launches(shape)) {
+    if (launch.ctas > limit) {
+      const generator::KernelPlan& kernel = plan.kernels[launch.kernel];
       return invalid(fmt::format(
           "the grid of {} would have sequences {} * hv {} * {} CTAs; at most {} are allowed: split the batch",
           kernel.entry, shape.sequences(), shape.hv, kernel.ctas_per_head, limit));

@@ -67,8 +67,8 @@ expected<void> PreparedState::launch(const ForwardArguments& arguments, Stream s
 
 expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::Stream stream) const {
   ForwardParameters values = parameters(plan_, arguments);
-  for (std::size_t index = 0; index < kernels_.size(); ++index) {
-    auto result = launch_kernel(index, arguments.shape, &values, stream);
+  for (const generator::Launch& launch : plan_.launches(arguments.shape)) {
+    auto result = launch_kernel(launch, &values, stream);
     if (result == cuda::error_invalid_context) {
       // A thread that never touched CUDA has no current context: ours is made current for the call. Another context
       // is a mistake of the caller, whose stream and pointers would not fit ours.
@@ -80,21 +80,20 @@ expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::S
       } else if (current == nullptr) {
         const runtime::ContextScope scope(*device_);
         result = scope.result();
-        if (result == cuda::success) result = launch_kernel(index, arguments.shape, &values, stream);
+        if (result == cuda::success) result = launch_kernel(launch, &values, stream);
       }
     }
-    if (result != cuda::success) return launch_error(result, index);
+    if (result != cuda::success) return launch_error(result, launch.kernel);
   }
   return {};
 }
 
-cuda::Result PreparedState::launch_kernel(std::size_t index, const Shape& shape, void* parameters,
+cuda::Result PreparedState::launch_kernel(const generator::Launch& launch, void* parameters,
                                           cuda::Stream stream) const {
-  const generator::KernelPlan& kernel = plan_.kernels[index];
-  const auto grid = static_cast<unsigned int>(shape.sequences() * shape.hv * kernel.ctas_per_head);
+  const generator::KernelPlan& kernel = plan_.kernels[launch.kernel];
   void* pointers[] = {parameters};
-  return device_->driver().launch_kernel(kernels_[index]->function(), grid, 1, 1,
-                                         static_cast<unsigned int>(kernel.threads), 1, 1,
+  return device_->driver().launch_kernel(kernels_[launch.kernel]->function(), static_cast<unsigned int>(launch.ctas), 1,
+                                         1, static_cast<unsigned int>(kernel.threads), 1, 1,
                                          static_cast<unsigned int>(kernel.dynamic_shared), stream, pointers, nullptr);
 }
 

@@ -22,7 +22,8 @@ struct OperationKey {
     hash.add(problem);
     if (config) {
       const Config& c = *config;
-      hash.add(c.chunk, c.warps, c.stages, c.value_split, c.preconditioner, c.preconditioner_warps, c.inverse);
+      hash.add(c.chunk, c.warps, c.stages, c.value_split, c.preconditioner, c.preconditioner_warps, c.inverse,
+               c.schedule, c.cut, c.segment, c.cut_fill);
     }
     return hash.value();
   }

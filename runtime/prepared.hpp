@@ -31,7 +31,7 @@ class PreparedState {
 
  private:
   [[nodiscard]] expected<void> enqueue(const ForwardArguments& arguments, runtime::cuda::Stream stream) const;
-  [[nodiscard]] runtime::cuda::Result launch_kernel(std::size_t index, const Shape& shape, void* parameters,
+  [[nodiscard]] runtime::cuda::Result launch_kernel(const generator::Launch& launch, void* parameters,
                                                     runtime::cuda::Stream stream) const;
   [[nodiscard]] Error launch_error(runtime::cuda::Result result, std::size_t index) const;
 

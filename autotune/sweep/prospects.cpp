@@ -28,10 +28,11 @@ std::int64_t ctas_per_multiprocessor(const generator::KernelPlan& kernel, const 
 
 double waves(const generator::Plan& plan, const Resources& resources, const Shape& shape) {
   double sum = 0;
-  for (const generator::KernelPlan& kernel : plan.kernels) {
-    const auto grid = static_cast<double>(shape.sequences() * shape.hv * kernel.ctas_per_head);
-    const auto at_once = static_cast<double>(ctas_per_multiprocessor(kernel, resources, plan.architecture) *
-                                             std::max(1, plan.architecture.multiprocessors));
+  for (const generator::Launch& launch : plan.launches(shape)) {
+    const auto grid = static_cast<double>(launch.ctas);
+    const auto at_once =
+        static_cast<double>(ctas_per_multiprocessor(plan.kernels[launch.kernel], resources, plan.architecture) *
+                            std::max(1, plan.architecture.multiprocessors));
     sum += std::ceil(grid / at_once);
   }
   return sum;

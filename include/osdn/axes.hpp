@@ -63,4 +63,18 @@ enum class InverseAlgorithm {
   blocked,       ///< 16×16 diagonal blocks in fp32, merged on tensor cores in 3×TF32
 };
 
+/// Which kernels run the forward pass, and in which order.
+enum class Schedule {
+  portable,      ///< preconditioner, then delta rule, with mma.sync: every supported architecture
+  hopper,        ///< preconditioner, then a warp-specialised delta rule with wgmma and bulk tensor copies: sm_90a
+  hopper_fused,  ///< one warp-specialised kernel that holds the preconditioner, too: sm_90a
+};
+
+/// Whether a sequence is cut into segments that run at the same time: exact, about twice the work.
+enum class Cut {
+  never,
+  fixed,      ///< always, every Config::segment tokens: results do not depend on the batch
+  automatic,  ///< where heads leave multiprocessors idle, into segments of at least Config::segment tokens
+};
+
 }  // namespace osdn

@@ -17,11 +17,16 @@ struct Config {
   PreconditionerAlgorithm preconditioner = PreconditionerAlgorithm::parallel;
   int preconditioner_warps = 4;  ///< warps of a CTA of the preconditioner phase: 1, 2, 4, 8
   InverseAlgorithm inverse = InverseAlgorithm::blocked;
+  Schedule schedule = Schedule::portable;
+  Cut cut = Cut::never;
+  int segment = 1024;  ///< tokens of a segment (of the shortest one with Cut::automatic): a power of two, 64 to 65536
+  int cut_fill = 50;   ///< Cut::automatic: cut where uncut CTAs fill less than this percentage of the multiprocessors
 
   friend bool operator==(const Config&, const Config&) = default;
 };
 
-/// Text: `chunk=64,warps=4,stages=1,value_split=1,preconditioner=parallel,preconditioner_warps=4,inverse=blocked`.
+/// Text: `chunk=64,warps=4,stages=1,value_split=1,preconditioner=parallel,preconditioner_warps=4,inverse=blocked`;
+/// the fields behind these (schedule, cut, segment, cut_fill) only where they differ from their defaults.
 /// parse_config starts from `defaults`, so a text may name only what differs.
 [[nodiscard]] std::string to_string(const Config& config);
 expected<Config> parse_config(std::string_view text, const Config& defaults = {});
