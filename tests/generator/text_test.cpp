@@ -64,6 +64,14 @@ TEST(Text, RoundTripsOnRandomValues) {
   }
 }
 
+TEST(Text, LaterFieldsOfAConfigAreNamedOnlyWhereTheyDiffer) {
+  const std::string usual = to_string(Config{});
+  EXPECT_EQ(usual.find("schedule"), std::string::npos) << "texts from before it was added stay as they are";
+  EXPECT_EQ(to_string(Config{.schedule = Schedule::hopper, .cut = Cut::fixed, .segment = 512, .cut_fill = 75}),
+            usual + ",schedule=hopper,cut=fixed,segment=512,cut_fill=75");
+  EXPECT_EQ(parse_config("cut=automatic,segment=1024").value_or_throw(), (Config{.cut = Cut::automatic}));
+}
+
 TEST(Text, AbsentFieldsKeepTheirDefaults) {
   EXPECT_EQ(parse_problem("osdn_forward").value_or_throw(), Problem{});
   EXPECT_EQ(parse_problem("osdn_forward:").value_or_throw(), Problem{});
@@ -155,7 +163,8 @@ TEST(Text, ConfigErrorsNameFieldValueAndAllowed) {
       {"chunk=64,chunk=64", "config field chunk is given twice"},
       {"warp=4",
        "config field 'warp' is unknown (did you mean 'warps'?); known: chunk, warps, stages, value_split, "
-       "preconditioner, preconditioner_warps or inverse"},
+       "preconditioner, preconditioner_warps, inverse, "
+       "schedule, cut, segment or cut_fill"},
   };
   for (const auto& [text, message] : cases) {
     const auto parsed = parse_config(text);
