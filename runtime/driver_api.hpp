@@ -100,6 +100,8 @@ inline constexpr int jit_error_log_buffer_size_bytes = 6;
   X(stream_is_capturing, cuStreamIsCapturing, cuStreamIsCapturing, (Stream stream, int* status))                    \
   X(memory_get_info, cuMemGetInfo, cuMemGetInfo_v2, (std::size_t * free, std::size_t * total))                      \
   X(copy_on_device, cuMemcpyDtoD, cuMemcpyDtoD_v2, (DeviceAddress to, DeviceAddress from, std::size_t bytes))       \
+  X(copy_on_device_async, cuMemcpyDtoDAsync, cuMemcpyDtoDAsync_v2,                                                  \
+    (DeviceAddress to, DeviceAddress from, std::size_t bytes, Stream stream))                                       \
   X(stream_create, cuStreamCreate, cuStreamCreate, (Stream * stream, unsigned int flags))                           \
   X(stream_destroy, cuStreamDestroy, cuStreamDestroy_v2, (Stream stream))                                           \
   X(stream_begin_capture, cuStreamBeginCapture, cuStreamBeginCapture_v2, (Stream stream, int mode))                 \

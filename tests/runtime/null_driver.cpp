@@ -284,6 +284,11 @@ EXPORT Result cuMemcpyDtoD_v2(DeviceAddress to, DeviceAddress from, std::size_t 
   std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
   return success;
 }
+EXPORT Result cuMemcpyDtoDAsync_v2(DeviceAddress to, DeviceAddress from, std::size_t bytes, Stream) {
+  ENTER(cuMemcpyDtoDAsync_v2);
+  std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
+  return success;
+}
 EXPORT Result cuStreamCreate(Stream* stream, unsigned int) {
   ENTER(cuStreamCreate);
   *stream = reinterpret_cast<Stream>(std::uintptr_t{0x3000});

@@ -1,0 +1,89 @@
+#include "bench/forward/work.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+namespace osdn::bench {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string name_of(const Work& work) {
+  const Shape& s = work.shape;
+  std::string name = s.packed() ? fmt::format("ragged {}", s.t) : fmt::format("{}x{}", s.b, s.t);
+  name += s.h == s.hv ? fmt::format(" h{}", s.h) : fmt::format(" h{}/{}", s.h, s.hv);
+  if (work.problem.k == work.problem.v)
+    return work.problem.k == 128 ? name : name + fmt::format(" d{}", work.problem.k);
+  return name + fmt::format(" k{} v{}", work.problem.k, work.problem.v);
+}
+
+expected<Work> work_of(const Json& row, const Problem& base) {
+  Work work;
+  work.group = row.at("from").get<std::string>();
+  Problem problem = base;
+  problem.k = row.at("k").get<int>();
+  problem.v = row.at("v").get<int>();
+  auto exact = canonical(problem);
+  if (!exact) return exact.error();
+  work.problem = *exact;
+  work.shape.h = row.at("h").get<std::int64_t>();
+  work.shape.hv = row.at("hv").get<std::int64_t>();
+  if (row.contains("lengths")) {
+    work.lengths = row.at("lengths").get<std::vector<std::int64_t>>();
+    work.shape.n = static_cast<std::int64_t>(work.lengths.size());
+    work.shape.t = std::accumulate(work.lengths.begin(), work.lengths.end(), std::int64_t{0});
+  } else {
+    work.shape.b = row.at("b").get<std::int64_t>();
+    work.shape.t = row.at("t").get<std::int64_t>();
+  }
+  if (auto ok = validate(work.shape); !ok) return ok.error();
+  work.name = name_of(work);
+  return work;
+}
+
+/// Every pair of heads with every batch.
+std::vector<Json> rows_of(const Json& table) {
+  std::vector<Json> out;
+  for (const Json& heads : table.at("heads")) {
+    for (const Json& batch : table.at("batches")) {
+      out.push_back({{"from", "table"},
+                     {"b", batch.at(0)},
+                     {"t", batch.at(1)},
+                     {"h", heads.at(0)},
+                     {"hv", heads.at(1)},
+                     {"k", table.at("k")},
+                     {"v", table.at("v")}});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+expected<std::vector<Work>> read_work(const std::string& file, bool quick, const std::string& problem) {
+  std::ifstream stream(file);
+  if (!stream) return Error{ErrorCode::io, fmt::format("{} cannot be read; name another with --shapes", file), {}};
+  try {
+    const Json all = Json::parse(stream);
+    const auto base = parse_problem(problem.empty() ? all.at("problem").get<std::string>() : problem);
+    if (!base) return base.error();
+    std::vector<Json> rows = quick ? all.at("quick").get<std::vector<Json>>() : rows_of(all.at("table"));
+    if (!quick) {
+      for (const Json& row : all.at("more")) rows.push_back(row);
+    }
+    std::vector<Work> out;
+    for (const Json& row : rows) {
+      auto work = work_of(row, *base);
+      if (!work) return work.error();
+      out.push_back(*std::move(work));
+    }
+    return out;
+  } catch (const Json::exception& error) {
+    return Error{ErrorCode::corrupt, fmt::format("{}: {}", file, error.what()), {}};
+  }
+}
+
+}  // namespace osdn::bench
