@@ -65,9 +65,17 @@ expected<void> PreparedState::launch(const ForwardArguments& arguments, Stream s
   return enqueue(arguments, on);
 }
 
-expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::Stream stream) const {
+expected<void> PreparedState::launch_kernel_alone(std::size_t kernel, const ForwardArguments& arguments,
+                                                  Stream stream) const {
+  if (auto good = runtime::check_on_sight(plan_, arguments); !good) return good;
+  return enqueue(arguments, static_cast<cuda::Stream>(stream), kernel);
+}
+
+expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::Stream stream,
+                                      std::optional<std::size_t> only) const {
   ForwardParameters values = parameters(plan_, arguments);
   for (const generator::Launch& launch : plan_.launches(arguments.shape)) {
+    if (only && launch.kernel != *only) continue;
     auto result = launch_kernel(launch, &values, stream);
     if (result == cuda::error_invalid_context) {
       // A thread that never touched CUDA has no current context: ours is made current for the call. Another context

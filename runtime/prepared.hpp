@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "generator/plan.hpp"
@@ -28,9 +29,14 @@ class PreparedState {
   [[nodiscard]] const generator::Plan& plan() const { return plan_; }
   [[nodiscard]] const std::vector<KernelReport>& reports() const { return reports_; }
   [[nodiscard]] expected<void> launch(const ForwardArguments& arguments, Stream stream) const;
+  /// Only the launches of this kernel of the plan: for timing phases. It reads what the ones before it left in the
+  /// workspace.
+  [[nodiscard]] expected<void> launch_kernel_alone(std::size_t kernel, const ForwardArguments& arguments,
+                                                   Stream stream) const;
 
  private:
-  [[nodiscard]] expected<void> enqueue(const ForwardArguments& arguments, runtime::cuda::Stream stream) const;
+  [[nodiscard]] expected<void> enqueue(const ForwardArguments& arguments, runtime::cuda::Stream stream,
+                                       std::optional<std::size_t> only = {}) const;
   [[nodiscard]] runtime::cuda::Result launch_kernel(const generator::Launch& launch, void* parameters,
                                                     runtime::cuda::Stream stream) const;
   [[nodiscard]] Error launch_error(runtime::cuda::Result result, std::size_t index) const;

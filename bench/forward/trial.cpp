@@ -75,27 +75,18 @@ expected<void> Trial::add(Variant variant) {
   if (!verdict) return verdict.error();
   runner.gate = *verdict;
 
-  // Each kernel alone, after all of them have run: it finds in the workspace what the ones before it leave there.
-  const generator::Plan& plan = operation.state()->plan();
-  if (plan.kernels.size() > 1) {
-    for (const generator::KernelPlan& kernel : plan.kernels) {
-      generator::Plan one = plan;
-      one.kernels = {kernel};
-      auto alone = engine_.state()->prepare_plan(std::move(one));
-      if (!alone) return alone.error();
-      runner.phases.push_back({kernel.phase, *std::move(alone), {}});
-    }
-  }
-  const auto enqueue = [&](const PreparedOperation& what) -> Enqueue {
-    return [&](std::size_t set, Stream stream) { return launch(what, runner.workspace, set, stream); };
+  const auto enqueue = [&](std::optional<std::size_t> only) -> Enqueue {
+    return [&, only](std::size_t set, Stream stream) { return launch(operation, runner.workspace, set, stream, only); };
   };
-  auto whole = timed(enqueue(operation));
+  auto whole = timed(enqueue({}));
   if (!whole) return whole.error();
   runner.timed = *whole;
-  for (Phase& phase : runner.phases) {
-    auto part = timed(enqueue(phase.operation));
+  // Each kernel alone, after all of them have run: it finds in the workspace what the ones before it leave there.
+  const generator::Plan& plan = operation.state()->plan();
+  for (std::size_t kernel = 0; kernel < plan.kernels.size() && plan.kernels.size() > 1; ++kernel) {
+    auto part = timed(enqueue(kernel));
     if (!part) return part.error();
-    phase.timed = *part;
+    runner.phases.push_back({plan.kernels[kernel].phase, *part});
   }
   runners_.push_back(std::move(runner));
   return {};
@@ -112,11 +103,11 @@ expected<void> Trial::add_copy() {
 }
 
 expected<void> Trial::launch(const PreparedOperation& operation, const DeviceBuffer& workspace, std::size_t set,
-                             Stream stream) const {
+                             Stream stream, std::optional<std::size_t> only) const {
   ForwardArguments arguments = sets_.arguments(set);
   arguments.workspace = workspace.address();
   arguments.workspace_bytes = workspace.bytes();
-  return operation.launch(arguments, stream);
+  return only ? operation.state()->launch_kernel_alone(*only, arguments, stream) : operation.launch(arguments, stream);
 }
 
 expected<Trial::Timed> Trial::timed(const Enqueue& enqueue) const {

@@ -38,7 +38,6 @@ class Trial {
   };
   struct Phase {
     std::string name;
-    PreparedOperation operation;
     Timed timed;
   };
   struct Runner {
@@ -56,8 +55,9 @@ class Trial {
         clock_(std::move(clock)) {}
   expected<void> add(Variant variant);
   expected<void> add_copy();
+  /// `only`: one kernel of the plan.
   expected<void> launch(const PreparedOperation& operation, const DeviceBuffer& workspace, std::size_t set,
-                        Stream stream) const;
+                        Stream stream, std::optional<std::size_t> only = {}) const;
   expected<Timed> timed(const Enqueue& enqueue) const;
   expected<void> sample(Timed& timed);
   [[nodiscard]] Json record(const Runner& runner) const;
