@@ -112,6 +112,7 @@ void Block::reset_warp(Warp& warp) {
   warp.copies.clear();
   warp.copies_begun = 0;
   warp.commits.fill(0);
+  warp.products = {};
   warp.arrived = false;
   warp.frames.assign(1, Frame{});
   warp.frames_kept = 0;
@@ -158,7 +159,10 @@ bool Block::advance(std::uint64_t warp_instructions) {
 void Block::take_turn(Warp& warp) {
   try {
     step(warp);
-    if (warp.arrived) check_barriers();
+    if (warp.arrived) {
+      check_barriers();
+      wake_blocked();
+    }
   } catch (const PatientFault& raised) {
     hold(warp, raised);
   } catch (const FaultRaised& raised) {
@@ -277,6 +281,14 @@ void Block::check_barriers() {
   }
 }
 
+void Block::wake_blocked() {
+  for (Warp& warp : warps_) {
+    for (Path& path : warp.paths) {
+      if (path.state == Path::State::blocked) path.state = Path::State::ready;
+    }
+  }
+}
+
 void Block::release(unsigned id) {
   const Barrier barrier = barriers_[id];
   barriers_[id] = {};
@@ -328,6 +340,10 @@ void Block::raise_stuck() {
       const auto lane = static_cast<unsigned>(__builtin_ctz(path.mask));
       if (path.state == Path::State::collective || path.state == Path::State::aligned) {
         raise(warp, *path.ip, lane, Fault::Kind::divergent_barrier, "waits for lanes of its warp that wait elsewhere");
+      }
+      if (path.state == Path::State::blocked) {
+        raise(warp, *path.ip, lane, Fault::Kind::divergent_barrier,
+              "waits for matrix products that other warps of its warpgroup never issue");
       }
       if (first == nullptr) first = &warp;
     }

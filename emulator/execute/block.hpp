@@ -102,6 +102,8 @@ class Block {
   /// Keeps a warp's fault until the block ends, or throws the one that says more.
   void hold(Warp& warp, const PatientFault& raised);
   void check_barriers();
+  /// What warps are blocked by may be over: they try again.
+  void wake_blocked();
   void settle_arrivals(std::size_t count);
   [[nodiscard]] bool complete(unsigned id) const;
   void release(unsigned id);

@@ -25,6 +25,7 @@ enum class Flow : std::uint8_t {
   matrix_store,
   matrix_move,
   matrix_multiply,
+  warpgroup_multiply,
   shuffle,  ///< operation: ShuffleMode
   vote,     ///< operation: VoteMode
   match,    ///< operation: MatchMode

@@ -155,6 +155,7 @@ struct Path {
     collective,  ///< lanes may meet at different instructions of one kind
     aligned,     ///< lanes must meet at this very instruction
     barrier,
+    blocked,  ///< lanes try their instruction again when another warp has done something
   };
   const Instruction* ip = nullptr;  ///< the next instruction, or the one it waits at
   std::uint32_t mask = 0;
@@ -176,6 +177,12 @@ struct PendingCopy {
   std::array<std::uint16_t, kLanes> undefined{};  ///< bit k: nobody wrote byte k of the source
   std::uint16_t origin = 0;                       ///< of those bytes
   alignas(16) std::array<std::array<std::byte, 16>, kLanes> bytes{};
+};
+
+/// The products of matrices (wgmma) that one warp has issued and has not waited for.
+struct Products {
+  std::uint64_t issued = 0;           ///< since the block began
+  std::vector<std::uint64_t> groups;  ///< how many were issued when each open group was committed
 };
 
 struct Count {
@@ -223,8 +230,9 @@ struct Warp {
   std::vector<PendingCopy> copies;
   std::uint64_t copies_begun = 0;
   std::array<std::uint32_t, kLanes> commits{};  ///< asynchronous groups each lane has closed
-  unsigned diverged_slices = 0;                 ///< since paths last joined
-  bool arrived = false;                         ///< something happened that barriers wait for
+  Products products;
+  unsigned diverged_slices = 0;  ///< since paths last joined
+  bool arrived = false;          ///< something happened that barriers wait for
 };
 
 /// Thrown by handlers; carries a complete Fault.

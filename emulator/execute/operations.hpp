@@ -209,6 +209,7 @@ struct Lanes {
   Handler (*reduce)(ReduceOp, ptx::Type);
   Handler elect;
   Handler (*matrix)(MatrixShape, ptx::Type d, ptx::Type a, ptx::Type b, ptx::Type c);
+  Handler (*warpgroup)(ptx::Type element, ptx::Type d);  ///< wgmma.mma_async
   Handler ldmatrix;
   Handler stmatrix;
   Handler movmatrix;
@@ -244,6 +245,9 @@ void from_space(Warp&, const Instruction&, std::uint32_t mask);
 void local_address(Warp&, const Instruction&, std::uint32_t mask);
 void mbarrier(Warp&, const Instruction&, std::uint32_t mask);
 void mbarrier_pending(Warp&, const Instruction&, std::uint32_t mask);
+void warpgroup_fence(Warp&, const Instruction&, std::uint32_t mask);
+void warpgroup_commit(Warp&, const Instruction&, std::uint32_t mask);
+void warpgroup_wait(Warp&, const Instruction&, std::uint32_t mask);
 void copy_commit(Warp&, const Instruction&, std::uint32_t mask);
 void copy_wait(Warp&, const Instruction&, std::uint32_t mask);
 void copy_wait_all(Warp&, const Instruction&, std::uint32_t mask);

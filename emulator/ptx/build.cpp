@@ -179,6 +179,11 @@ void Build::list_source(const Operand& operand, Type type) {
   decoder.refer(kList + static_cast<int>(list.size()) - 1, number, false);
 }
 
+void Build::list_accumulator(const Operand& operand, int bytes) {
+  list_destination(operand, bytes);
+  decoder.refer(kList + static_cast<int>(decoder.draft().list.size()) - 1, vreg(operand), false);
+}
+
 std::uint64_t Build::variable_address(const Variable& variable, Space& space) {
   space = variable.space;
   switch (variable.space) {

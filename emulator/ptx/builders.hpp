@@ -99,6 +99,11 @@ void mbarrier_wait(Build&);
 void mbarrier_pending(Build&);
 void mbarrier_copies(Build&);
 
+// build_warpgroup.cpp
+void warpgroup_order(Build&);
+void warpgroup_wait(Build&);
+void warpgroup_multiply(Build&);
+
 // build_warp.cpp
 void shuffle(Build&);
 void vote(Build&);

@@ -212,6 +212,8 @@ class Build {
   /// A list element: destination or source of exactly these bytes.
   void list_destination(const Operand& operand, int bytes);
   void list_source(const Operand& operand, Type type);
+  /// One that is read and written.
+  void list_accumulator(const Operand& operand, int bytes);
   /// The space that a variable's address belongs to, and the address itself.
   std::uint64_t variable_address(const Variable& variable, Space& space);
 };

@@ -29,11 +29,28 @@ Grammar::Grammar(std::string_view text) {
   }
 }
 
+namespace {
+
+/// A '*' stands for digits.
+bool agrees(std::string_view pattern, std::string_view word) {
+  const std::size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == word;
+  const std::string_view behind = pattern.substr(star + 1);
+  if (word.size() <= star + behind.size() || !word.starts_with(pattern.substr(0, star)) || !word.ends_with(behind)) {
+    return false;
+  }
+  const std::string_view digits = word.substr(star, word.size() - star - behind.size());
+  return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
 bool Grammar::matches(const std::vector<std::string_view>& words, Match& match) const {
   std::size_t at = 0;
   for (const Group& group : groups_) {
-    const bool fits = at < words.size() && std::find(group.alternatives.begin(), group.alternatives.end(), words[at]) !=
-                                               group.alternatives.end();
+    const bool fits =
+        at < words.size() && std::any_of(group.alternatives.begin(), group.alternatives.end(),
+                                         [&](std::string_view pattern) { return agrees(pattern, words[at]); });
     if (fits) {
       match.set(group.name, words[at++]);
     } else if (!group.optional) {

@@ -26,7 +26,8 @@ class Match {
 };
 
 /// A sequence of groups in a fixed order. Text form: groups separated by spaces; a group is alternatives separated by
-/// '|', with a name in front ("type=f32|f64"; else the first alternative names it) and '?' when it may be missing.
+/// '|', with a name in front ("type=f32|f64"; else the first alternative names it) and '?' when it may be missing. A
+/// '*' in an alternative stands for a number.
 class Grammar {
  public:
   struct Group {

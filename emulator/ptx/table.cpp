@@ -265,6 +265,13 @@ const std::vector<Row>& rows() {
       {"ldmatrix", "9.7.14.5.15", "sync aligned " MATRICES "?space=shared|shared::cta b16", load_matrix},
       {"stmatrix", "9.7.14.5.16", "sync aligned " MATRICES "?space=shared|shared::cta b16", store_matrix},
       {"movmatrix", "9.7.14.5.17", "sync aligned m8n8 trans b16", move_matrix},
+      // Matrices of a warpgroup
+      {"wgmma", "9.7.15.7.1", "fence sync aligned", warpgroup_order, 0},
+      {"wgmma", "9.7.15.7.2", "commit_group sync aligned", warpgroup_order, 1},
+      {"wgmma", "9.7.15.7.3", "wait_group sync aligned", warpgroup_wait},
+      {"wgmma", "9.7.15.5.2", "mma_async sync aligned shape=m64n*k16 d=f16|f32 a=f16 b=f16", warpgroup_multiply},
+      {"wgmma", "9.7.15.5.2", "mma_async sync aligned shape=m64n*k16 d=f32 a=bf16 b=bf16", warpgroup_multiply},
+      {"wgmma", "9.7.15.5.2", "mma_async sync aligned shape=m64n*k8 d=f32 a=tf32 b=tf32", warpgroup_multiply},
       // Video
       {"vadd", "9.7.18.1.1", VIDEO, video},
       {"vsub", "9.7.18.1.1", VIDEO, video},

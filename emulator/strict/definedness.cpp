@@ -75,6 +75,7 @@ bool reaches_absent_lanes(const Look& look) {
 void Definedness::before(Warp& warp, const Instruction& in, std::uint32_t mask, const Access* accesses,
                          unsigned count) {
   const Look look = look_at(warp, in, mask);
+  if (look.flow.rule == Flow::warpgroup_multiply) return warpgroup_product(look);
   const bool dirty = reads_dirty(look) || (meeting_.active && meeting_.dirty);
   if (dirty) check_operands(look);
   if (count != 0) {

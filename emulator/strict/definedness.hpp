@@ -53,6 +53,10 @@ class Definedness {
     return (warp.index * kLanes + lane) * warp.local_bytes + offset;
   }
 
+  // definedness_warpgroup.cpp
+  /// wgmma has more results than an Outcome holds, and reads shared memory: its rule changes the shadow itself.
+  void warpgroup_product(const Look& look);
+
   // definedness_memory.cpp
   /// The shadow of the lane's bytes of shared or local memory; null for others.
   [[nodiscard]] MemoryShadow* memory_of(const Access& access, unsigned lane, const Warp& warp, std::size_t& at);

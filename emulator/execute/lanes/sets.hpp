@@ -31,6 +31,7 @@ Handler vote(VoteMode mode);
 Handler match(MatchMode mode, int bytes);
 Handler reduce(ReduceOp op, ptx::Type type);
 Handler matrix(MatrixShape shape, ptx::Type d, ptx::Type a, ptx::Type b, ptx::Type c);
+Handler warpgroup(ptx::Type element, ptx::Type d);
 void elect(Warp&, const Instruction&, std::uint32_t mask);
 void ldmatrix(Warp&, const Instruction&, std::uint32_t mask);
 void stmatrix(Warp&, const Instruction&, std::uint32_t mask);

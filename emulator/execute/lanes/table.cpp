@@ -25,6 +25,7 @@ const Lanes table = {
     .reduce = reduce,
     .elect = elect,
     .matrix = matrix,
+    .warpgroup = warpgroup,
     .ldmatrix = ldmatrix,
     .stmatrix = stmatrix,
     .movmatrix = movmatrix,

@@ -1,34 +1,16 @@
 // Matrix instructions of a warp (PTX ISA 9.7.14): mma, ldmatrix, stmatrix, movmatrix.
 // Fragments are unpacked into plain matrices, multiplied, and packed again. In the manual's words, lane = 4 * group +
 // t.
-#include "execute/lanes/accumulate.hpp"
 #include "execute/lanes/address.hpp"
 #include "execute/lanes/collective.hpp"
-#include "execute/lanes/formats.hpp"
+#include "execute/lanes/product.hpp"
 #include "execute/lanes/sets.hpp"
-#include "execute/lanes/vector8.hpp"
 
 namespace emulator::EMULATOR_SET {
 namespace {
 
 using ptx::Type;
 
-// Element types as they lie in registers.
-struct F16 {
-  using Number = float;
-  static constexpr unsigned kPerRegister = 2;
-  static float get(u32 word, unsigned k) { return f16_to_f32(static_cast<u16>(word >> 16 * k)); }
-};
-struct Bf16 {
-  using Number = float;
-  static constexpr unsigned kPerRegister = 2;
-  static float get(u32 word, unsigned k) { return bf16_to_f32(static_cast<u16>(word >> 16 * k)); }
-};
-struct Tf32 {
-  using Number = float;
-  static constexpr unsigned kPerRegister = 1;
-  static float get(u32 word, unsigned) { return bits<float>(word & 0xFFFFE000u); }
-};
 template <class B>
 struct Byte {
   using Number = s32;
@@ -83,14 +65,6 @@ void pack_d(const Warp& warp, const RowOperand* registers, const N (*d)[8]) {
     for (unsigned lane = 0; lane < kLanes; ++lane) values[lane] = d[lane / 4 + r / 2 * 8][lane % 4 * 2 + r % 2];
   }
 }
-/// One register of 32 lanes as floats, part by part: part p of lane l is out[p][l].
-template <class E>
-void widen(const u32* words, float (*out)[kLanes]) {
-  for (unsigned p = 0; p < E::kPerRegister; ++p) {
-    for (unsigned lane = 0; lane < kLanes; ++lane) out[p][lane] = E::get(words[lane], p);
-  }
-}
-
 /// The rows of B. Columns stand in the order 0 2 4 6 1 3 5 7, in which C's registers hold them.
 template <class E, unsigned kK>
 void rows_of_b(const Warp& warp, const RowOperand* registers, float (*rows)[8]) {
@@ -103,47 +77,6 @@ void rows_of_b(const Warp& warp, const RowOperand* registers, float (*rows)[8]) 
       float* first = rows[r * 4 * kParts + p];
       transpose4(parts[p], 8, first, 8 * kParts);
       transpose4(parts[p] + 4, 8, first + 4, 8 * kParts);
-    }
-  }
-}
-
-/// Where the factors of column k stand: those of row 8 h + g, four floats for each g.
-template <unsigned kHalves, unsigned kParts>
-const float* row_of_a(const float (*a)[kParts][kLanes], unsigned h, unsigned k) {
-  return a[k / (4 * kParts) * kHalves + h][k % kParts] + k % (4 * kParts) / kParts;
-}
-
-/// C += A B, adding the products in the order of k.
-template <unsigned kA, unsigned kParts, unsigned kK>
-void multiply_in_order(const float (*a)[kParts][kLanes], const float (*b)[8], float (*c)[kLanes]) {
-  constexpr unsigned kHalves = kA * 4 * kParts / kK;
-  for (unsigned h = 0; h < kHalves; ++h) {
-    Vector8 sum[8];
-    for (unsigned g = 0; g < 8; ++g) sum[g] = Vector8::load(c[2 * h] + 4 * g, c[2 * h + 1] + 4 * g);
-    for (unsigned k = 0; k < kK; ++k) {
-      const Vector8 line = Vector8::load(b[k], b[k] + 4);
-      const float* scale = row_of_a<kHalves>(a, h, k);
-      for (unsigned g = 0; g < 8; ++g) sum[g].add_scaled(scale[4 * g], line);
-    }
-    for (unsigned g = 0; g < 8; ++g) sum[g].store(c[2 * h] + 4 * g, c[2 * h + 1] + 4 * g);
-  }
-}
-
-/// C += A B as some tensor core does it.
-template <unsigned kA, unsigned kParts, unsigned kK, bool kHalf>
-[[gnu::noinline]] void multiply_perturbed(u64 seed, const float (*a)[kParts][kLanes], const float (*b)[8],
-                                          float (*c)[kLanes]) {
-  constexpr unsigned kHalves = kA * 4 * kParts / kK;
-  const Adder<kK> adder(seed);
-  for (unsigned h = 0; h < kHalves; ++h) {
-    for (unsigned g = 0; g < 8; ++g) {
-      float factors[kK], sum[8];
-      for (unsigned k = 0; k < kK; ++k) factors[k] = row_of_a<kHalves>(a, h, k)[4 * g];
-      std::memcpy(sum, c[2 * h] + 4 * g, 16);
-      std::memcpy(sum + 4, c[2 * h + 1] + 4 * g, 16);
-      add_products<kK, kHalf>(adder, factors, b, sum);
-      std::memcpy(c[2 * h] + 4 * g, sum, 16);
-      std::memcpy(c[2 * h + 1] + 4 * g, sum + 4, 16);
     }
   }
 }
@@ -168,27 +101,17 @@ void mma(Warp& warp, const Instruction& in, u32 mask) {
   } else {
     for (unsigned r = 0; r < kM / 4; ++r) std::memcpy(c[r], row<float>(warp, addend[r]), sizeof(c[r]));
   }
+  float* rows_of_c[kM / 4];
+  for (unsigned r = 0; r < kM / 4; ++r) rows_of_c[r] = c[r];
   if (warp.perturbation == 0) {
-    multiply_in_order<kA, kParts, kK>(a, b, c);
+    multiply_in_order<kA, kParts, kK>(a, b, rows_of_c);
   } else {
-    multiply_perturbed<kA, kParts, kK, kHalfD && kHalfC>(warp.perturbation, a, b, c);
+    multiply_perturbed<kA, kParts, kK, kHalfD && kHalfC>(warp.perturbation, a, b, rows_of_c);
   }
   if constexpr (kHalfD) {
-    for (unsigned h = 0; h < kHalves; ++h) {
-      u32* words = row<u32>(warp, in.list[h]);
-      for (unsigned lane = 0; lane < kLanes; ++lane) {
-        words[lane] = static_cast<u32>(f32_to_f16(c[2 * h][lane])) | static_cast<u32>(f32_to_f16(c[2 * h + 1][lane]))
-                                                                         << 16;
-      }
-    }
+    for (unsigned h = 0; h < kHalves; ++h) narrow(c + 2 * h, row<u32>(warp, in.list[h]));
   } else {
-    for (unsigned r = 0; r < kM / 4; ++r) {
-      float* values = row<float>(warp, in.list[r]);
-      for (unsigned lane = 0; lane < kLanes; ++lane) {
-        const float v = c[r][lane];
-        values[lane] = v != v ? bits<float>(0x7FFFFFFFu) : v;
-      }
-    }
+    for (unsigned r = 0; r < kM / 4; ++r) quiet(c[r], row<float>(warp, in.list[r]));
   }
 }
 
