@@ -57,6 +57,8 @@ int attribute_of(const Device& device, CUdevice_attribute attribute) {
       return static_cast<int>(profile.shared_per_multiprocessor);
     case CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK:
       return profile.major >= 8 ? 1024 : 0;
+    case CU_DEVICE_ATTRIBUTE_TENSOR_MAP_ACCESS_SUPPORTED:
+      return profile.major >= 9 ? 1 : 0;
     case CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY:
       return 64 * 1024;
     case CU_DEVICE_ATTRIBUTE_WARP_SIZE:

@@ -22,6 +22,7 @@ CUresult code_of(const Fault& fault) {
     case Fault::Kind::instruction_limit:
       return CUDA_ERROR_LAUNCH_TIMEOUT;
     case Fault::Kind::unsupported:
+    case Fault::Kind::tensor_map:
       return CUDA_ERROR_ILLEGAL_INSTRUCTION;
     case Fault::Kind::assertion:
       return CUDA_ERROR_ASSERT;

@@ -125,7 +125,43 @@ Handler of(AtomicOp op) {
   return nullptr;
 }
 
+template <class U, class Apply>
+void combine_at(AtomicOp op, void* cell, const void* operand) {
+  auto* at = static_cast<U*>(cell);
+  const U b = read<U>(operand);
+  U old = __atomic_load_n(at, __ATOMIC_RELAXED);
+  while (
+      !__atomic_compare_exchange_n(at, &old, Apply::apply(op, old, b, 0), false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+  }
+}
+
 }  // namespace
+
+Combine combine_element(ptx::Type type) {
+  using ptx::Type;
+  switch (type) {
+    case Type::b32:
+    case Type::u32:
+      return combine_at<u32, Plain<u32, u32>>;
+    case Type::s32:
+      return combine_at<u32, Plain<s32, u32>>;
+    case Type::b64:
+    case Type::u64:
+      return combine_at<u64, Plain<u64, u64>>;
+    case Type::s64:
+      return combine_at<u64, Plain<s64, u64>>;
+    case Type::f32:
+      return combine_at<u32, Plain<float, u32>>;
+    case Type::f64:
+      return combine_at<u64, Plain<double, u64>>;
+    case Type::f16:
+      return combine_at<u16, Half<false>>;
+    case Type::bf16:
+      return combine_at<u16, Half<true>>;
+    default:
+      return nullptr;
+  }
+}
 
 Handler atomic(AtomicOp op, ptx::Type type) {
   using ptx::Type;

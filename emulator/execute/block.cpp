@@ -90,6 +90,7 @@ void Block::reset(std::uint64_t index) {
   held_.reset();
   barriers_.fill({});
   arrivals_.clear();
+  bulk_.reset();
   polls_.assign(warps_.size(), 0);
   std::memset(registers_.get(), 0xFF, register_bytes_ * warps_.size());
   std::memset(shared_.get(), 0xFF, shared_bytes_);
@@ -138,6 +139,7 @@ bool Block::advance(std::uint64_t warp_instructions) {
     Warp& warp = *ready_[pick];
     take_turn(warp);
     if (!arrivals_.empty() && random_.below(2) == 0) settle_arrivals(1 + random_.below(arrivals_.size()));
+    if (bulk_.any() && random_.below(2) == 0) bulk_.advance(random_);
     if (held_ && executed_ > held_until_) break;
     if (warp.arrived || !has_ready(warp)) {
       warp.arrived = false;
@@ -148,6 +150,7 @@ bool Block::advance(std::uint64_t warp_instructions) {
     }
   }
   settle_arrivals(arrivals_.size());
+  bulk_.finish();
   if (held_) throw PatientFault(*held_);
   for (const Warp& warp : warps_) {
     if (alive(warp)) raise_stuck();
@@ -236,7 +239,7 @@ void Block::run_path(Warp& warp) {
   } else {
     lanes().run(warp);
   }
-  warp.budget = gives_way_ ? 0 : whole - (slice - warp.budget);
+  warp.budget = gives_way_ || std::exchange(turn_over_, false) ? 0 : whole - (slice - warp.budget);
   Path& path = warp.paths[warp.current];
   path.ip = warp.ip;
   path.mask = warp.active;

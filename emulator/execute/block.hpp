@@ -6,8 +6,10 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "execute/bulk.hpp"
 #include "execute/machine.hpp"
 
 namespace emulator {
@@ -73,8 +75,14 @@ class Block {
   // What mbarrier objects need (mbarrier.cpp).
   /// The lane arrives at the object when the copies that it has begun so far have landed.
   void arrive_after_copies(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t object);
-  /// The lane has waited in vain. Raises when every thread of the block does nothing else.
-  void poll_failed(const Warp& warp, const Instruction& in, unsigned lane);
+  /// Raises unless there is an object.
+  void check_object(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t object);
+  /// A bulk copy that the lane issued has brought bytes that the object counts.
+  void complete_bytes(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t object, std::uint32_t bytes);
+  /// The lane has waited in vain: its warp's turn ends. Raises when every thread of the block does nothing else;
+  /// `wanting` says what it waits for.
+  void poll_failed(Warp& warp, const Instruction& in, unsigned lane, const std::string& wanting);
+  [[nodiscard]] BulkCopies& bulk() { return bulk_; }
   void made_progress() { polls_.assign(polls_.size(), 0); }
   /// A chance for other blocks to run right behind a write that they may be waiting for.
   void give_way(Warp& warp);
@@ -122,6 +130,7 @@ class Block {
   std::uint64_t held_until_ = 0;  ///< instructions of the block
   bool wild_ = false;             ///< this block's diverged paths run in random order
   bool gives_way_ = false, gave_way_ = false;
+  bool turn_over_ = false;  ///< of the warp that runs
   unsigned ways_given_ = 0;
   std::array<Barrier, 16> barriers_{};
   struct Arrival {
@@ -131,7 +140,8 @@ class Block {
     std::uint64_t object = 0;
     std::uint64_t serial = 0;
   };
-  std::deque<Arrival> arrivals_;      ///< of copies in flight
+  std::deque<Arrival> arrivals_;  ///< of copies in flight
+  BulkCopies bulk_{*this};
   std::vector<std::uint32_t> polls_;  ///< of each warp, since anything happened that it may wait for
   std::vector<Warp> warps_;
   std::vector<Warp*> ready_;  ///< those with a path that can go on

@@ -52,6 +52,7 @@ struct Fault {
     race,               ///< two threads touch a byte, one writes, and nothing orders them
     mbarrier,           ///< an mbarrier object that is none, or whose counts are overrun
     in_flight,          ///< the source or target of an asynchronous operation is touched before it was waited for
+    tensor_map,         ///< a tensor map that is none, or that the copy cannot use
   };
   Kind kind = Kind::unsupported;
   std::string kernel;                ///< entry name; empty while loading

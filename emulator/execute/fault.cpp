@@ -37,6 +37,8 @@ const char* name_of(Fault::Kind kind) {
       return "mbarrier";
     case Fault::Kind::in_flight:
       return "asynchronous operation in flight";
+    case Fault::Kind::tensor_map:
+      return "tensor map";
   }
   return "fault";
 }

@@ -36,6 +36,7 @@ enum class Flow : std::uint8_t {
   barrier,
   warp_barrier,
   mbarrier,
+  bulk_copy,
 };
 
 struct FlowNote {

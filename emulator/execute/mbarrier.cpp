@@ -2,6 +2,7 @@
 // bytes still to come, the phase, and a tag that tells it from memory where none was initialised.
 #include <algorithm>
 #include <cstring>
+#include <string>
 
 #include "execute/block.hpp"
 #include "execute/lanes/address.hpp"
@@ -36,8 +37,11 @@ struct Object {
 /// One lane's business with an object.
 class Visit {
  public:
-  Visit(Warp& warp, const Instruction& in, unsigned lane, u64 address) : warp_(warp), in_(in), lane_(lane) {
-    auto space = static_cast<ptx::Space>(in.size);
+  Visit(Warp& warp, const Instruction& in, unsigned lane, u64 address)
+      : Visit(warp, in, lane, address, static_cast<ptx::Space>(in.size),
+              static_cast<MbarrierOp>(in.mode) == MbarrierOp::init) {}
+  Visit(Warp& warp, const Instruction& in, unsigned lane, u64 address, ptx::Space space, bool fresh)
+      : warp_(warp), in_(in), lane_(lane) {
     if (space == ptx::Space::generic) {
       if ((address & kWindowMask) != kSharedWindow)
         fail("an mbarrier object lies in shared memory, this address does not");
@@ -46,7 +50,7 @@ class Visit {
     at_ = locate_one(warp, in, lane, ptx::Space::shared, address, 8);
     offset_ = address;
     const bool known = Object::read(baseline::read<u64>(at_), object);
-    if (!known && static_cast<MbarrierOp>(in.mode) != MbarrierOp::init) {
+    if (!known && !fresh) {
       fail("there is no mbarrier object here: it was never initialised, or invalidated, or overwritten");
     }
   }
@@ -91,12 +95,20 @@ class Visit {
 
   [[nodiscard]] bool wait(bool complete, bool may_fail) {
     if (complete && may_fail && warp_.block->random().below(8) == 0) return false;  // as when its time is up
-    if (!complete) warp_.block->poll_failed(warp_, in_, lane_);
+    if (!complete) warp_.block->poll_failed(warp_, in_, lane_, wanting());
     const bool ordered = note().order != InstructionNote::Order::relaxed;
     if (complete && ordered && warp_.strict != nullptr) {
       warp_.strict->races.object_awaited(warp_, 1u << lane_, offset_);
     }
     return complete;
+  }
+
+  /// What the phase still waits for, in words.
+  [[nodiscard]] std::string wanting() const {
+    return "the object at offset " + std::to_string(offset_) + " of shared memory still waits for " +
+           std::to_string(object.pending) + (object.pending == 1 ? " arrival and " : " arrivals and ") +
+           (object.bytes >= 0 ? std::to_string(object.bytes) + " bytes"
+                              : std::to_string(-object.bytes) + " bytes fewer than have come");
   }
 
   Object object;
@@ -229,17 +241,33 @@ void Block::settle_arrivals(std::size_t count) {
   }
 }
 
-void Block::poll_failed(const Warp& warp, const Instruction& in, unsigned lane) {
+void Block::check_object(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t object) {
+  const Visit visit(warp, in, lane, object, ptx::Space::shared, false);
+}
+
+void Block::complete_bytes(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t object,
+                           std::uint32_t bytes) {
+  Visit visit(warp, in, lane, object, ptx::Space::shared, false);
+  visit.expect(-static_cast<s64>(bytes));
+  visit.complete();
+  visit.store();
+}
+
+void Block::poll_failed(Warp& warp, const Instruction& in, unsigned lane, const std::string& wanting) {
   constexpr std::uint32_t kPatience = 1 << 15;
+  // Others have to do something first.
+  turn_over_ = true;
+  warp.stop = warp.ip;
   std::uint32_t& polls = polls_[warp.index];
-  if (++polls % kPatience != 0 || !arrivals_.empty()) return;
+  if (++polls % kPatience != 0 || !arrivals_.empty() || bulk_.any()) return;
   for (const Warp& other : warps_) {
     const auto running = static_cast<std::size_t>(std::count_if(
         other.paths.begin(), other.paths.end(), [](const Path& p) { return p.state == Path::State::ready; }));
     if (running > 1 || (running == 1 && polls_[other.index] < kPatience)) return;
   }
-  raise(warp, in, lane, Fault::Kind::deadlock,
-        "every thread of the block waits, here for an mbarrier phase that nobody is left to complete");
+  const std::string message =
+      "every thread of the block waits, here for an mbarrier phase that nobody is left to complete: " + wanting;
+  raise(warp, in, lane, Fault::Kind::deadlock, message.c_str());
 }
 
 }  // namespace emulator

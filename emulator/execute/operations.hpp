@@ -251,7 +251,13 @@ void warpgroup_wait(Warp&, const Instruction&, std::uint32_t mask);
 void copy_commit(Warp&, const Instruction&, std::uint32_t mask);
 void copy_wait(Warp&, const Instruction&, std::uint32_t mask);
 void copy_wait_all(Warp&, const Instruction&, std::uint32_t mask);
+void bulk_copy(Warp&, const Instruction&, std::uint32_t mask);
+void bulk_commit(Warp&, const Instruction&, std::uint32_t mask);
+void bulk_wait(Warp&, const Instruction&, std::uint32_t mask);
 Handler atomic(AtomicOp, ptx::Type);
+/// The same for one element, which lies anywhere: at `cell`, with the operand at `operand`.
+using Combine = void (*)(AtomicOp, void* cell, const void* operand);
+Combine combine_element(ptx::Type);
 }  // namespace control
 
 // Instruction::mode of control::barrier.

@@ -236,7 +236,9 @@ void Build::address(int field, const Operand& operand, Space& space) {
   const bool as_local = space == Space::parameter && variable_space == Space::local;
   if (space == Space::generic) {
     if (variable_space == Space::local) unsupported("a generic access that names a local variable");
-    in().immediate += static_cast<std::int64_t>(variable_space == Space::shared ? kSharedWindow : 0);
+    in().immediate += static_cast<std::int64_t>(variable_space == Space::shared      ? kSharedWindow
+                                                : variable_space == Space::parameter ? kParameterWindow
+                                                                                     : 0);
   } else if (space != variable_space && !as_local) {
     syntax(quoted(operand.name) + " lies in another space");
   }

@@ -104,6 +104,13 @@ void warpgroup_order(Build&);
 void warpgroup_wait(Build&);
 void warpgroup_multiply(Build&);
 
+// build_bulk.cpp
+void bulk_copy(Build&);
+void bulk_tensor(Build&);
+void bulk_prefetch(Build&);
+void bulk_commit(Build&);
+void bulk_wait(Build&);
+
 // build_warp.cpp
 void shuffle(Build&);
 void vote(Build&);

@@ -2,6 +2,7 @@
 // modifiers it takes, and what builds it. An instruction that fits no row is refused when a module is loaded.
 #include <unordered_map>
 
+#include "execute/bulk.hpp"
 #include "ptx/builders.hpp"
 #include "ptx/cost.hpp"
 
@@ -38,6 +39,9 @@ constexpr int op(FloatOp o) {
 #define SHARED "?space=shared|shared::cta|shared::cluster "
 // The number of matrices and .trans are accepted in front of the shape as well.
 #define MATRICES "?count=x1|x2|x4 ?trans m8n8 ?count=x1|x2|x4 ?trans "
+#define TO_BARRIER "completion=mbarrier::complete_tx::bytes "
+#define TENSOR "async bulk tensor dim=1d|2d|3d|4d|5d "
+#define LOAD_MODE "?mode=tile|tile::gather4|im2col|im2col::w|im2col::w::128 "
 #define MATRIX_SHAPES "shape=m16n8k16|m16n8k8|m16n8k4|m8n8k4|m16n8k32|m8n8k16"
 
 const std::vector<Row>& rows() {
@@ -153,6 +157,7 @@ const std::vector<Row>& rows() {
       {"ldu", "9.7.9.10", SPACES " ?vec=v2|v4 " MEMORY_TYPES, load},
       {"st", "9.7.9.11", ORDER " " SCOPE " " SPACES " " CACHE " " EVICTION " ?vec=v2|v4|v8 " MEMORY_TYPES, store},
       {"prefetch", "9.7.9.15", "?space=global|local level=L1|L2|L2::evict_last|L2::evict_normal", prefetch},
+      {"prefetch", "9.7.9.15", "?space=param|const tensormap", prefetch},
       {"prefetchu", "9.7.9.15", "level=L1", prefetch},
       {"applypriority", "9.7.9.16", "?space=global level=L2::evict_normal", prefetch},
       {"discard", "9.7.9.17", "?space=global level=L2", prefetch},
@@ -186,6 +191,39 @@ const std::vector<Row>& rows() {
       {"cp", "9.7.9.25.3.2", "async commit_group", copy_commit},
       {"cp", "9.7.9.25.3.3", "async wait_group", copy_wait, 0},
       {"cp", "9.7.9.25.3.3", "async wait_all", copy_wait, 1},
+      {"cp", "9.7.9.25.4.1",
+       "async bulk dst=shared::cluster|shared::cta src=global " TO_BARRIER "?multicast::cluster ?hint=L2::cache_hint",
+       bulk_copy, static_cast<int>(BulkOp::load)},
+      {"cp", "9.7.9.25.4.1", "async bulk dst=shared::cluster src=shared::cta " TO_BARRIER, bulk_copy,
+       static_cast<int>(BulkOp::share)},
+      {"cp", "9.7.9.25.4.1", "async bulk dst=global src=shared::cta bulk_group ?hint=L2::cache_hint", bulk_copy,
+       static_cast<int>(BulkOp::store)},
+      {"cp", "9.7.9.25.4.2",
+       "reduce async bulk dst=shared::cluster src=shared::cta " TO_BARRIER
+       "op=and|or|xor|add|inc|dec|min|max type=s32|u32|u64|b32",
+       bulk_copy, static_cast<int>(BulkOp::share_reduce)},
+      {"cp", "9.7.9.25.4.2",
+       "reduce async bulk dst=global src=shared::cta bulk_group ?hint=L2::cache_hint "
+       "op=and|or|xor|add|inc|dec|min|max ?noftz type=f16|bf16|b32|u32|s32|b64|u64|s64|f32|f64",
+       bulk_copy, static_cast<int>(BulkOp::reduce)},
+      {"cp", "9.7.9.25.4.3", "async bulk prefetch L2 global ?hint=L2::cache_hint", bulk_prefetch},
+      {"cp", "9.7.9.25.5.2",
+       TENSOR "dst=shared::cluster|shared::cta src=global " LOAD_MODE TO_BARRIER
+              "?multicast::cluster ?hint=L2::cache_hint",
+       bulk_tensor, static_cast<int>(BulkOp::load)},
+      {"cp", "9.7.9.25.5.2",
+       TENSOR "dst=global src=shared::cta ?mode=tile|tile::scatter4|im2col_no_offs bulk_group ?hint=L2::cache_hint",
+       bulk_tensor, static_cast<int>(BulkOp::store)},
+      {"cp", "9.7.9.25.5.3",
+       "reduce " TENSOR
+       "dst=global src=shared::cta op=add|min|max|inc|dec|and|or|xor ?mode=tile|im2col_no_offs bulk_group "
+       "?hint=L2::cache_hint",
+       bulk_tensor, static_cast<int>(BulkOp::reduce)},
+      {"cp", "9.7.9.25.5.4",
+       "async bulk prefetch tensor dim=1d|2d|3d|4d|5d L2 src=global " LOAD_MODE "?hint=L2::cache_hint", bulk_tensor,
+       static_cast<int>(BulkOp::prefetch)},
+      {"cp", "9.7.9.25.6.1", "async bulk commit_group", bulk_commit},
+      {"cp", "9.7.9.25.6.2", "async bulk wait_group ?read", bulk_wait},
       // Control flow
       {"bra", "9.7.12.3", "?uni", branch},
       {"brx", "9.7.12.4", "idx ?uni", branch_indexed},
@@ -201,6 +239,7 @@ const std::vector<Row>& rows() {
       {"membar", "9.7.13.4", "level=cta|gl|sys", build::fence},
       {"fence", "9.7.13.4", "?order=sc|acq_rel|acquire|release scope=cta|cluster|gpu|sys", build::fence},
       {"fence", "9.7.13.4", "proxy alias", nothing},
+      {"fence", "9.7.13.4", "proxy tensormap::generic order=acquire|release scope=cta|cluster|gpu|sys", nothing},
       {"fence", "9.7.13.4", "proxy async ?space=global|shared::cta|shared::cluster", nothing},
       {"atom", "9.7.13.5",
        "?order=relaxed|acquire|release|acq_rel " SCOPE

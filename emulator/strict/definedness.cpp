@@ -181,6 +181,8 @@ void Definedness::check_operands(const Look& look) {
       if ((in.mode & 1) != 0) check(look, in.operand[2], look.mask, "decides how much is copied");
       if ((in.mode & 2) != 0) check_predicate(look, in.operand[2], look.mask, "decides whether anything is copied");
       return;
+    case Flow::bulk_copy:
+      return check_bulk(look);
     case Flow::branch_indexed:
       return check(look, in.operand[0], look.mask, "decides a branch");
     case Flow::call_indirect:

@@ -11,6 +11,9 @@
 
 namespace emulator {
 
+struct BulkCopy;
+struct BulkRun;
+
 class Definedness {
  public:
   explicit Definedness(Block& block);
@@ -38,6 +41,9 @@ class Definedness {
   void initialised(std::uint64_t offset, std::size_t bytes);
   /// An asynchronous copy has landed.
   void landed(Warp& warp, const PendingCopy& copy, unsigned lane);
+  // Bulk copies (definedness_bulk.cpp).
+  void issued(const BulkCopy& copy);
+  void landed(const BulkCopy& copy);
 
  private:
   // definedness.cpp
@@ -77,6 +83,12 @@ class Definedness {
   void atomic_as(const Look& look, const Access& access);
   void atomic(const Look& look, const Access& access);
   void copy(const Look& look, const Access* accesses);
+
+  // definedness_bulk.cpp
+  [[nodiscard]] std::uint8_t* written(std::uint64_t address, std::size_t bytes);
+  [[nodiscard]] std::size_t first_undefined(std::uint64_t at, std::size_t bytes) const;
+  void check_source(const BulkCopy& copy, const BulkRun& run);
+  void check_bulk(const Look& look);
 
   // definedness_fault.cpp
   [[noreturn]] void raise_guard(const Warp& warp, const Instruction& in, std::uint32_t lanes);

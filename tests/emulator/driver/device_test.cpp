@@ -61,6 +61,7 @@ TEST_F(DeviceTest, AttributesAreTheArchitectures) {
   EXPECT_EQ(attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR), 164 * 1024);
   EXPECT_EQ(attribute(CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y), 65535);
   EXPECT_EQ(attribute(CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH), 1);
+  EXPECT_EQ(attribute(CU_DEVICE_ATTRIBUTE_TENSOR_MAP_ACCESS_SUPPORTED), 0);
   int value = 0;
   EXPECT_RESULT(CUDA_ERROR_INVALID_VALUE,
                 driver.cuDeviceGetAttribute(&value, static_cast<CUdevice_attribute>(5000), 0));
@@ -81,6 +82,7 @@ TEST_F(DeviceTest, TheProfileChangesWhileNoContextLives) {
   EXPECT_EQ(driver.set_profile("sm_62"), CUDA_ERROR_INVALID_VALUE);
   EXPECT_EQ(driver.set_profile("sm_90a"), 0);
   EXPECT_EQ(attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR), 9);
+  EXPECT_EQ(attribute(CU_DEVICE_ATTRIBUTE_TENSOR_MAP_ACCESS_SUPPORTED), 1);
   EXPECT_EQ(attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, 1), 227 * 1024);
   EXPECT_EQ(driver.set_profile("sm_80"), 0);
 }
