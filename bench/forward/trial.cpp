@@ -176,6 +176,9 @@ Json Trial::record(const Runner& runner) const {
               {"gb_per_s", 1e-9 * work.bytes * rows / seconds},
               {"tensor_flop_per_token_head", work.flops},
               {"tensor_tflop_per_s", 1e-12 * work.flops * rows / seconds}};
+  if (const auto rates = autotune::rates_of(autotune::gpu_of(engine_.device()))) {
+    out["tensor_roof"] = {{"tflop_per_s", 1e-12 * rates->flops_per_second}, {"source", rates->source}};
+  }
   if (copy_) {
     const double copy = autotune::median(copy_->samples);
     out["copy"] = {{"bytes", copy_bytes_},

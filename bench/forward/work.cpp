@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -80,6 +81,10 @@ expected<std::vector<Work>> read_work(const std::string& file, bool quick, const
       if (!work) return work.error();
       out.push_back(*std::move(work));
     }
+    const auto first = all.at("first").get<std::vector<std::string>>();
+    std::stable_sort(out.begin(), out.end(), [&](const Work& a, const Work& b) {
+      return std::find(first.begin(), first.end(), a.name) < std::find(first.begin(), first.end(), b.name);
+    });
     return out;
   } catch (const Json::exception& error) {
     return Error{ErrorCode::corrupt, fmt::format("{}: {}", file, error.what()), {}};

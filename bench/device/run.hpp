@@ -1,0 +1,22 @@
+// One case through an Engine: what a caller would write, with every output poisoned first.
+#pragma once
+
+#include "osdn/engine.hpp"
+#include "reference/case.hpp"
+#include "reference/judge.hpp"
+#include "tests/kernels/family.hpp"
+
+namespace osdn::bench {
+
+/// Outputs and workspace hold NaNs before the launch. States that `states` does not ask for come back empty.
+expected<reference::Outputs> run(Engine& engine, const PreparedOperation& operation, const reference::Case& problem,
+                                 tests::States states, IndexType index_type);
+
+/// The judge's verdicts; of o alone where no states were asked for.
+std::vector<reference::Verdict> judge(const reference::Case& problem, const reference::Expected& answers,
+                                      const reference::Outputs& outputs, tests::States states);
+
+/// Relative RMS of the difference between two tensors of the same type and size; 0 where they are the same bits.
+double relative_difference(const safetensors::Tensor& a, const safetensors::Tensor& b);
+
+}  // namespace osdn::bench

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# bench/gpu_session.sh from end to end on the emulator, out of a staged folder: a step that fails and a signal in the
+# middle, then the same command again. Arguments: the project's folder, the build folder.
+set -uo pipefail
+project=$1 build=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export OSDN_CACHE_DIR=$work/cache PYTHONDONTWRITEBYTECODE=1
+out=$work/out
+
+fail() {
+  printf 'FAILED: %s\n' "$@" >&2
+  for log in "$out"/steps/*.log; do printf -- '-- %s\n' "$log" && tail -n 5 "$log"; done >&2
+  exit 1
+}
+status() { sed -n 's/.*"status":"\([a-z_]*\)".*/\1/p' "$out/steps/$1.json" 2>/dev/null; }
+expect() { [[ $(status "$1") == "$2" ]] || fail "step $1 is '$(status "$1")', not '$2'"; }
+# A value out of results.json; the file must be whole.
+result() { python3 -c "import json,sys; r=json.load(open('$out/results.json')); print($1)"; }
+
+OSDN_BUILD=$build "$project/bench/stage_gpu_session.sh" "$work/stage" >"$work/staged" || fail "nothing was staged"
+command=("$work/stage/bench/gpu_session.sh" --emulator --quick --out "$out")
+
+# Ended by SIGTERM as soon as it tunes; a step before that has failed.
+"${command[@]}" --fail golden >"$work/first" 2>&1 &
+session=$!
+for ((i = 0; i < 600; ++i)); do
+  [[ -e $out/steps/tune.log ]] && break
+  kill -0 "$session" 2>/dev/null || break
+  sleep 0.1
+done
+kill -TERM "$session"
+wait "$session"
+code=$?
+((code == 143)) || fail "a session that SIGTERM ended had status $code, not 143" "$(cat "$work/first")"
+expect environment passed
+expect family passed
+expect golden failed
+expect tune interrupted
+[[ -z $(status table) ]] || fail "the table was begun after SIGTERM"
+[[ $(result "len(r['checks'])") == 3 ]] || fail "results.json of an interrupted session lacks the checks"
+grep -q 'golden: status 1' "$out/table.txt" || fail "the table does not say why golden failed"
+pgrep -f "$out" >/dev/null && fail "processes of the session outlived it: $(pgrep -fa "$out")"
+before=$(stat -c %Y.%i "$out/steps/family.json")
+
+# Again: what passed is not done again, the rest is.
+"${command[@]}" >"$work/second" 2>&1 || fail "the resumed session failed" "$(cat "$work/second")"
+[[ $(stat -c %Y.%i "$out/steps/family.json") == "$before" ]] || fail "a step that had passed was run again"
+for step in environment family golden tune table plot; do expect "$step" passed; done
+expect memcheck skipped
+[[ $(result "all(c['passed'] and c['emulator']['same_bits'] for c in r['checks'])") == True ]] || fail "a check is wrong"
+[[ $(result "sorted({m['name'] for m in r['measurements']})") == "['1x128 h1/2 d64', 'ragged 128 h1 d64']" ]] ||
+  fail "not every shape was measured: $(result "[m['name'] for m in r['measurements']]")"
+[[ $(result "all(m['clock'] == 'modelled' and m['gate']['passed'] for m in r['measurements'])") == True ]] ||
+  fail "times of the emulator are not called modelled, or a gate failed"
+[[ $(result "len(r['golden']['cases'])") == 2 ]] || fail "the case files were not run"
+grep -q 'says nothing of speed' "$out/ns_per_token_head.svg" || fail "the plot does not say that it shows no speed"
+grep -q '1x128 h1/2 d64' "$work/second" || fail "the session does not print its table last"
+
+# A limit that is over before anything begins: nothing runs, and the status says so.
+"$work/stage/bench/gpu_session.sh" --emulator --quick --limit 3 --out "$work/late" >"$work/third" 2>&1 && fail "no time, yet all passed"
+grep -q 'not_run' "$work/third" || fail "the table does not say which steps did not run"
+echo "resumed after SIGTERM and a failed step; all steps of the second run passed"
