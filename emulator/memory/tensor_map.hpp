@@ -14,6 +14,9 @@ struct TensorMap {
   std::uint8_t rank = 0;
   std::uint8_t interleave = 0;
   std::uint8_t swizzle = 0;
+  /// CuTe clears bit 21 of the second word of a real driver's encoding (copy_traits_sm90_tma.hpp, for small tensors and
+  /// drivers up to 13.1), so nothing lies here.
+  std::uint64_t unused = 0;
   std::uint64_t address = 0;
   std::array<std::uint64_t, 5> dims{};     ///< elements
   std::array<std::uint64_t, 4> strides{};  ///< bytes, of dimensions 1 and up

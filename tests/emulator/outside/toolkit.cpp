@@ -162,6 +162,38 @@ const Compiled& compile_with_nvcc(const std::string& file, const std::string& ar
   });
 }
 
+const HostLibrary& compile_for_host(const std::string& file, const std::vector<std::string>& options) {
+  static std::map<std::string, HostLibrary> known;
+  const auto [found, fresh] = known.try_emplace(file);
+  HostLibrary& result = found->second;
+  if (!fresh) return result;
+  result.missing = toolkit().missing;
+  if (!result.missing.empty()) return result;
+  // It finds the driver's entries in what was loaded before.
+  void* driver = dlopen(OSDN_EMULATOR_LIBRARY, RTLD_NOW | RTLD_GLOBAL);
+  const auto begin = driver == nullptr ? nullptr : reinterpret_cast<int (*)(unsigned)>(dlsym(driver, "cuInit"));
+  if (begin == nullptr || begin(0) != 0) {
+    result.missing = std::string("the emulator's library does not load: ") + OSDN_EMULATOR_LIBRARY;
+    return result;
+  }
+  const fs::path output = fs::temp_directory_path() / ("osdn-outside-" + std::to_string(getpid()) + "-" + file + ".so");
+  std::ostringstream command;
+  command << "c++ -x c++ -std=c++17 -w -O0 -fPIC -shared";
+  for (const std::string& include : toolkit().includes) command << " -I" << quoted(include);
+  for (const std::string& option : options) command << ' ' << quoted(option);
+  command << ' ' << quoted((fs::path(OSDN_OUTSIDE_SOURCES) / file).string()) << " -o " << quoted(output.string())
+          << " 2>&1";
+  std::string log;
+  if (FILE* pipe = popen(command.str().c_str(), "r")) {
+    char line[256];
+    while (std::fgets(line, sizeof(line), pipe) != nullptr) log += line;
+    if (pclose(pipe) == 0) result.handle = dlopen(output.c_str(), RTLD_NOW | RTLD_LOCAL);
+  }
+  if (result.handle == nullptr) result.missing = "no library of " + file + ": " + log;
+  fs::remove(output);
+  return result;
+}
+
 std::string cutlass_include() {
   if (const char* named = std::getenv("OSDN_CUTLASS_INCLUDE")) return named;
   // The wheel nvidia-cutlass installs its headers below the package cutlass_library.

@@ -22,6 +22,14 @@ const Compiled& compile(const std::string& file, const std::string& arch = "comp
 const Compiled& compile_with_nvcc(const std::string& file, const std::string& arch,
                                   const std::vector<std::string>& options);
 
+/// What a host compiler makes of a source of this folder: a shared library, loaded with the emulator's entries of the
+/// driver at hand. `missing` says why there is none.
+struct HostLibrary {
+  void* handle = nullptr;
+  std::string missing;
+};
+const HostLibrary& compile_for_host(const std::string& file, const std::vector<std::string>& options);
+
 /// The folder of CUTLASS's headers: OSDN_CUTLASS_INCLUDE, or an installed Python package; empty when there is none.
 std::string cutlass_include();
 
