@@ -16,6 +16,14 @@ constexpr Field<Config> unless_usual(const Field<Config>& row) {
   return meaning_when<Config>(row, [](const Config& config) { return config.*member != Config{}.*member; });
 }
 
+// Kernels know only whether they may be launched on segments.
+constexpr Field<Config> cut_field() {
+  Field<Config> row = unless_usual<&Config::cut>(field<&Config::cut>("cut", both_phases, "segmented"));
+  row.trait_type = [] { return std::string("bool"); };
+  row.trait_value = [](const Config& config) { return std::string(config.cut != Cut::never ? "true" : "false"); };
+  return row;
+}
+
 // In the order of the text and of Traits. Each phase's number of warps is `warps` in its own Traits.
 constexpr Field<Config> fields[] = {
     field<&Config::chunk, powers_of_two(16, 128)>("chunk", both_phases),
@@ -26,7 +34,7 @@ constexpr Field<Config> fields[] = {
     field<&Config::preconditioner_warps, powers_of_two(1, 8)>("preconditioner_warps", preconditioner_phase, "warps"),
     field<&Config::inverse>("inverse", delta_rule_phase),
     unless_usual<&Config::schedule>(field<&Config::schedule>("schedule")),
-    unless_usual<&Config::cut>(field<&Config::cut>("cut")),
+    cut_field(),
     unless_usual<&Config::segment>(field<&Config::segment, powers_of_two(64, 65536)>("segment")),
     unless_usual<&Config::cut_fill>(field<&Config::cut_fill, Integers{1, 1000}>("cut_fill")),
 };

@@ -81,8 +81,24 @@ std::string has_kernels(const Problem&, const Config& config, const Architecture
   if (config.schedule != Schedule::portable) {
     return fmt::format("schedule = {} has no kernels in this version: choose portable", name_of(config.schedule));
   }
-  if (config.cut != Cut::never) {
-    return fmt::format("cut = {} has no kernels in this version: choose never", name_of(config.cut));
+  return {};
+}
+
+std::string cutting(const Problem& problem, const Config& config, const Architecture& architecture) {
+  if (config.cut == Cut::never) return {};
+  if (config.schedule != Schedule::portable) {
+    return fmt::format("cut = {} has kernels with schedule = portable only: choose that, or cut = never",
+                       name_of(config.cut));
+  }
+  if (config.segment % config.chunk != 0) {
+    return fmt::format("segment = {} is not a multiple of chunk = {}: choose a longer segment or a smaller chunk",
+                       config.segment, config.chunk);
+  }
+  for (const Phase* phase : {&segment_jacobian, &segment_correction, &segment_states}) {
+    const bool is_launched = phase == &segment_states || problem.precondition != Precondition::none;
+    if (!is_launched) continue;
+    std::string broken = shared_memory_of(*phase, "cut = never", problem, config, architecture);
+    if (!broken.empty()) return broken;
   }
   return {};
 }
@@ -94,6 +110,7 @@ constexpr Constraint rules[] = {
     {"state_fits_registers", state_fits_registers},
     {"registers_fit", registers_fit},
     {"shared_memory", shared_memory},
+    {"cutting", cutting},
 };
 
 int element_bytes(const Problem& problem) {
@@ -103,6 +120,9 @@ int element_bytes(const Problem& problem) {
 }  // namespace
 
 std::size_t shared_bytes(const Phase& phase, const Problem& problem, const Config& config) {
+  if (phase.name == segment_jacobian.name) return static_cast<std::size_t>(jacobian_layout(problem.k).bytes);
+  if (phase.name == segment_correction.name) return static_cast<std::size_t>(segment_correction_bytes(problem.k));
+  if (phase.name == segment_states.name) return static_cast<std::size_t>(segment_states_bytes(problem.k));
   if (phase.reader == preconditioner_phase) {
     return static_cast<std::size_t>(preconditioner_layout(element_bytes(problem), problem.k,
                                                           config.preconditioner_warps,
@@ -110,10 +130,10 @@ std::size_t shared_bytes(const Phase& phase, const Problem& problem, const Confi
                                                           problem.apf == Apf::per_channel)
                                         .bytes);
   }
-  return static_cast<std::size_t>(delta_rule_layout(element_bytes(problem), problem.k, problem.v / config.value_split,
-                                                    config.chunk, config.stages,
-                                                    problem.precondition != Precondition::none)
-                                      .bytes);
+  return static_cast<std::size_t>(
+      delta_rule_layout(element_bytes(problem), problem.k, problem.v / config.value_split, config.chunk, config.stages,
+                        problem.precondition != Precondition::none, phase.name != segment_transfer.name)
+          .bytes);
 }
 
 int tiles_per_warp(const Problem& problem, const Config& config) {

@@ -1,21 +1,14 @@
 #include "generator/plan.hpp"
 
-#include <initializer_list>
-#include <limits>
 #include <map>
 #include <mutex>
 
 #include "generator/constraints.hpp"
 #include "generator/render.hpp"
+#include "templates/layout.cuh"
 
 namespace osdn::generator {
 namespace {
-
-constexpr std::size_t workspace_alignment = 256;
-
-std::size_t aligned(std::size_t bytes) {
-  return (bytes + workspace_alignment - 1) / workspace_alignment * workspace_alignment;
-}
 
 // A phase's headers depend on the templates alone.
 expected<std::vector<Header>> headers(const Phase& phase, const std::string& source) {
@@ -28,6 +21,28 @@ expected<std::vector<Header>> headers(const Phase& phase, const std::string& sou
   return closure;
 }
 
+/// The phases of a pass, in the order they are first launched.
+std::vector<const Phase*> phases(const Problem& problem, const Config& config) {
+  const bool preconditioned = problem.precondition != Precondition::none;
+  if (config.cut == Cut::never) {
+    if (!preconditioned) return {&delta_rule};
+    return {&preconditioner, &delta_rule};
+  }
+  if (!preconditioned) return {&segment_transfer, &segment_states, &delta_rule};
+  return {&preconditioner, &segment_jacobian, &segment_correction, &segment_transfer, &segment_states, &delta_rule};
+}
+
+/// CTAs per segment (of segment_states and segment_correction: per sequence) and head.
+int ctas_per_head(const Phase& phase, const Problem& problem, const Config& config) {
+  const auto divided = [](int a, int b) { return (a + b - 1) / b; };
+  if (phase.name == segment_jacobian.name) return divided(problem.k / 16, segment_warps);
+  if (phase.name == segment_states.name) return problem.v / 16;
+  if (phase.reader == preconditioner_phase) return 1;
+  // The operator's columns are split into as many blocks as its CTAs can hold tiles.
+  const int tiles = problem.v / 16 / config.value_split;
+  return config.value_split + (phase.name == segment_transfer.name ? divided(problem.k / 16, tiles) : 0);
+}
+
 expected<KernelPlan> plan_kernel(const Phase& phase, const Problem& problem, const Config& config) {
   KernelPlan kernel;
   kernel.phase = phase.name;
@@ -38,22 +53,8 @@ expected<KernelPlan> plan_kernel(const Phase& phase, const Problem& problem, con
   kernel.headers = *std::move(closure);
   kernel.threads = threads(phase, config);
   kernel.dynamic_shared = shared_bytes(phase, problem, config);
-  kernel.ctas_per_head = phase.reader == delta_rule_phase ? config.value_split : 1;
+  kernel.ctas_per_head = ctas_per_head(phase, problem, config);
   return kernel;
-}
-
-/// The phases of a pass, in the order they are first launched.
-std::vector<const Phase*> phases(const Problem& problem) {
-  if (problem.precondition == Precondition::none) return {&delta_rule};
-  return {&preconditioner, &delta_rule};
-}
-
-std::int64_t product_or_largest(std::initializer_list<std::int64_t> factors) {
-  std::int64_t all = 1;
-  for (const std::int64_t factor : factors) {
-    if (__builtin_mul_overflow(all, factor, &all)) return std::numeric_limits<std::int64_t>::max();
-  }
-  return all;
 }
 
 }  // namespace
@@ -63,32 +64,11 @@ expected<Plan> plan(const Problem& given, const Config& config, const Architectu
   if (!problem) return problem.error();
   if (auto ok = check(*problem, config, architecture); !ok) return ok.error();
   Plan out{*problem, config, architecture, {}};
-  for (const Phase* phase : phases(*problem)) {
+  for (const Phase* phase : phases(*problem, config)) {
     auto kernel = plan_kernel(*phase, *problem, config);
     if (!kernel) return kernel.error();
     out.kernels.push_back(*std::move(kernel));
   }
-  return out;
-}
-
-Launches Plan::launches(const Shape& shape) const {
-  Launches out;
-  for (std::size_t i = 0; i < kernels.size(); ++i) {
-    out.add({i, product_or_largest({shape.sequences(), shape.hv, kernels[i].ctas_per_head})});
-  }
-  return out;
-}
-
-Plan::Workspace Plan::workspace(const Shape& shape) const {
-  if (problem.precondition == Precondition::none) return {};
-  const auto heads = static_cast<std::size_t>(shape.hv);
-  const auto tokens = static_cast<std::size_t>(shape.b) * static_cast<std::size_t>(shape.t);
-  // Every sequence may begin a chunk that it does not fill.
-  const std::size_t chunks =
-      tokens / static_cast<std::size_t>(config.chunk) + static_cast<std::size_t>(shape.sequences());
-  Workspace out;
-  out.d_chunks_offset = aligned(heads * tokens * sizeof(float));
-  out.bytes = out.d_chunks_offset + aligned(heads * chunks * static_cast<std::size_t>(problem.k) * sizeof(float));
   return out;
 }
 

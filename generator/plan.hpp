@@ -38,7 +38,18 @@ struct KernelPlan {
 struct Launch {
   std::size_t kernel = 0;  ///< index in Plan::kernels
   std::int64_t ctas = 0;
+  int pass = 0;  ///< ForwardParameters::pass
 };
+
+/// How a pass at some shape is cut.
+struct Cutting {
+  bool cut = false;
+  std::int64_t segment = 0;   ///< tokens of a segment
+  std::int64_t segments = 0;  ///< numbers that the batch's segments may have: ⌊B·T / segment⌋ + N
+};
+
+/// Corrections of the segments' entry d that a cut pass launches; what they leave over is replayed in turn.
+inline constexpr int cut_corrections = 4;
 
 /// The launches of one pass, in order. Made on the launch path, so it allocates nothing.
 class Launches {
@@ -64,9 +75,20 @@ struct Plan {
   struct Workspace {
     std::size_t gain_offset = 0;
     std::size_t d_chunks_offset = 0;
-    std::size_t bytes = 0;  ///< 0 without a preconditioner
+    // What the segments of a cut pass hand to each other (templates/parameters.cuh).
+    std::size_t segment_states_offset = 0;
+    std::size_t operators_offset = 0;
+    std::size_t segment_d_offset = 0;
+    std::size_t segment_ends_offset = 0;
+    std::size_t segment_moves_offset = 0;
+    std::size_t cut_rounds_offset = 0;
+    std::size_t bytes = 0;  ///< 0 without a preconditioner, where nothing is cut
   };
   [[nodiscard]] Workspace workspace(const Shape& shape) const;
+
+  /// Whether and how a pass at this shape is cut. With Cut::fixed every sequence is cut at the same places whatever
+  /// else the batch holds.
+  [[nodiscard]] Cutting cutting(const Shape& shape) const;
 
   /// What a pass at this shape launches, in order. A number of CTAs that leaves 63 bits is returned as the largest one.
   [[nodiscard]] Launches launches(const Shape& shape) const;

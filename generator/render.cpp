@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "templates/layout.cuh"
+
 namespace osdn::generator {
 namespace {
 
@@ -45,6 +47,7 @@ std::vector<std::string_view> included_names(std::string_view text) {
 }  // namespace
 
 int threads(const Phase& phase, const Config& config) {
+  if (!phase.configured) return 32 * segment_warps;
   return 32 * (phase.reader == preconditioner_phase ? config.preconditioner_warps : config.warps);
 }
 
@@ -58,10 +61,10 @@ std::string render(const Phase& phase, const Problem& problem, const Config& con
   fmt::format_to(std::back_inserter(out), "// osdn {} | {}:", phase.name, name_of(problem.operation));
   print_fields(out, problem_fields(), problem, phase.reader);
   out += " | ";
-  print_fields(out, config_fields(), config, phase.reader);
+  if (phase.configured) print_fields(out, config_fields(), config, phase.reader);
   out += "\n#include \"osdn/axes.hpp\"\nnamespace osdn {\nstruct Traits {\n";
   append_constants(out, problem_fields(), problem, phase.reader);
-  append_constants(out, config_fields(), config, phase.reader);
+  if (phase.configured) append_constants(out, config_fields(), config, phase.reader);
   out += "};\n}  // namespace osdn\n";
   fmt::format_to(std::back_inserter(out),
                  "#include \"{0}.cuh\"\n"

@@ -15,11 +15,17 @@ namespace osdn::generator {
 
 /// A kernel of the forward pass, in the order they are launched.
 struct Phase {
-  Phases reader;          ///< which fields it reads
-  std::string_view name;  ///< its header is <name>.cuh, its function osdn::<name>, its entry osdn_<name>
+  Phases reader;           ///< which fields it reads
+  std::string_view name;   ///< its header is <name>.cuh, its function osdn::<name>, its entry osdn_<name>
+  bool configured = true;  ///< false: reads nothing of the Config
 };
 inline constexpr Phase preconditioner{preconditioner_phase, "preconditioner"};
 inline constexpr Phase delta_rule{delta_rule_phase, "delta_rule"};
+// What a cut pass launches besides these (docs/forward-plans.md).
+inline constexpr Phase segment_jacobian{preconditioner_phase, "segment_jacobian", false};
+inline constexpr Phase segment_correction{preconditioner_phase, "segment_correction", false};
+inline constexpr Phase segment_transfer{delta_rule_phase, "segment_transfer"};
+inline constexpr Phase segment_states{delta_rule_phase, "segment_states", false};
 
 /// Threads of a CTA of this phase.
 [[nodiscard]] int threads(const Phase& phase, const Config& config);

@@ -18,6 +18,26 @@ T* pointer(DevicePointer address) {
   return reinterpret_cast<T*>(address);
 }
 
+void set_workspace(ForwardParameters& p, const generator::Plan& plan, const ForwardArguments& a) {
+  const auto workspace = plan.workspace(a.shape);
+  const generator::Cutting cutting = plan.cutting(a.shape);
+  p.segment = cutting.cut ? cutting.segment : whole_sequence;
+  const bool preconditioned = plan.problem.precondition != Precondition::none;
+  const auto at = [&](std::size_t offset) { return pointer<float>(a.workspace + offset); };
+  if (preconditioned) {
+    p.gain = at(workspace.gain_offset);
+    p.d_chunks = at(workspace.d_chunks_offset);
+  }
+  if (!cutting.cut) return;
+  p.segment_states = at(workspace.segment_states_offset);
+  p.operators = at(workspace.operators_offset);
+  if (!preconditioned) return;
+  p.segment_d = at(workspace.segment_d_offset);
+  p.segment_ends = at(workspace.segment_ends_offset);
+  p.segment_moves = pointer<int>(a.workspace + workspace.segment_moves_offset);
+  p.cut_rounds = pointer<int>(a.workspace + workspace.cut_rounds_offset);
+}
+
 ForwardParameters parameters(const generator::Plan& plan, const ForwardArguments& a) {
   ForwardParameters p{};
   p.tokens = a.shape.t;
@@ -35,11 +55,7 @@ ForwardParameters parameters(const generator::Plan& plan, const ForwardArguments
   p.o = pointer<void>(a.o);
   p.final_state = pointer<float>(a.final_state);
   p.final_d = pointer<float>(a.final_d);
-  const auto workspace = plan.workspace(a.shape);
-  if (workspace.bytes != 0) {
-    p.gain = pointer<float>(a.workspace + workspace.gain_offset);
-    p.d_chunks = pointer<float>(a.workspace + workspace.d_chunks_offset);
-  }
+  set_workspace(p, plan, a);
   const Hyperparameters& h = a.hyperparameters;
   p.eta = h.eta;
   p.d_min = h.d_min;
@@ -76,6 +92,7 @@ expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::S
   ForwardParameters values = parameters(plan_, arguments);
   for (const generator::Launch& launch : plan_.launches(arguments.shape)) {
     if (only && launch.kernel != *only) continue;
+    values.pass = launch.pass;
     auto result = launch_kernel(launch, &values, stream);
     if (result == cuda::error_invalid_context) {
       // A thread that never touched CUDA has no current context: ours is made current for the call. Another context

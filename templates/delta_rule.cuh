@@ -19,26 +19,46 @@
 
 namespace osdn {
 
-/// Loads hᵀ of this warp's value columns, or zeros.
-template <class Traits, int Features>
+/// Loads hᵀ of a warp's value columns from a state with `columns` columns, or zeros.
+template <class Traits, int columns, int Features>
 inline void load_state(Block (&h)[Features], const float* state) {
-  const float* lane = state + lane_column() * Traits::V + lane_row();
+  const float* lane = state + lane_column() * columns + lane_row();
 #pragma unroll
   for (int f = 0; f < Features; ++f) {
     h[f] = zero_block();
     if (state == nullptr) continue;
-    for_each_element(h[f],
-                     [&](int column, int feature, float& x) { x = lane[(16 * f + feature) * Traits::V + column]; });
+    for_each_element(h[f], [&](int column, int feature, float& x) { x = lane[(16 * f + feature) * columns + column]; });
   }
 }
 
-template <class Traits, int Features>
+template <class Traits, int columns, int Features>
 inline void store_state(Block (&h)[Features], float* state) {
-  float* lane = state + lane_column() * Traits::V + lane_row();
+  float* lane = state + lane_column() * columns + lane_row();
 #pragma unroll
   for (int f = 0; f < Features; ++f) {
-    for_each_element(h[f],
-                     [&](int column, int feature, float& x) { lane[(16 * f + feature) * Traits::V + column] = x; });
+    for_each_element(h[f], [&](int column, int feature, float& x) { lane[(16 * f + feature) * columns + column] = x; });
+  }
+}
+
+/// Moves the state of this CTA's `tiles` blocks of 16 columns through all chunks of the phase's sequence: warp w has
+/// the tiles w, w + warps, ….
+template <class Traits, class Phase, int PerWarp>
+inline void run_chunks(Phase& phase, Block (&h)[PerWarp][Traits::K / 16], int tiles) {
+  for (long long c = 1 - Traits::stages; c < phase.sequence.chunks; ++c) {
+    phase.load(c + Traits::stages - 1);
+    if (c < 0) continue;  // filling the pipeline
+    phase.wait(c);
+    phase.make_rows();
+    phase.make_write_keys();
+    phase.make_products();
+    invert_unit_lower<Traits, Phase::t_stride>(phase.t);
+    phase.round_inverse();
+#pragma unroll
+    for (int i = 0; i < PerWarp; ++i) {
+      const int tile = warp_id() + i * Traits::warps;
+      if (tile < tiles) phase.step(h[i], tile);
+    }
+    __syncthreads();  // before the next chunk takes the buffers
   }
 }
 
@@ -50,46 +70,37 @@ inline void delta_rule(const ForwardParameters& p) {
 
   const int split = blockIdx.x % Traits::value_split;
   const int head = blockIdx.x / Traits::value_split % p.value_heads;
-  const long long n = blockIdx.x / Traits::value_split / p.value_heads;
-  const Sequence sequence = find_sequence<Traits::chunk>(p, n);
-  const long long state_offset = (n * p.value_heads + head) * Traits::K * Traits::V + split * Phase::block_v;
+  const Segment segment = find_work<Traits>(p, blockIdx.x / Traits::value_split / p.value_heads);
+  if (Traits::segmented && !segment.exists()) return;
+  const long long of_head = segment.sequence * p.value_heads + head;
+  const long long state_offset = of_head * Traits::K * Traits::V + split * Phase::block_v;
 
+  const float* entry = p.initial_state != nullptr ? p.initial_state + state_offset : nullptr;
+  if (Traits::segmented && p.segment_states != nullptr) {
+    entry = p.segment_states + (segment.number * p.value_heads + head) * Traits::K * Traits::V + split * Phase::block_v;
+  }
   Block h[tiles_per_warp][Traits::K / 16];
 #pragma unroll
   for (int i = 0; i < tiles_per_warp; ++i) {
     const int tile = warp_id() + i * Traits::warps;
     if (tile >= tiles) continue;
-    load_state<Traits>(h[i], p.initial_state != nullptr ? p.initial_state + state_offset + 16 * tile : nullptr);
+    load_state<Traits, Traits::V>(h[i], entry != nullptr ? entry + 16 * tile : nullptr);
   }
 
-  Phase phase(p, sequence, head, split);
-  for (long long c = 1 - Traits::stages; c < sequence.chunks; ++c) {
-    phase.load(c + Traits::stages - 1);
-    if (c < 0) continue;  // filling the pipeline
-    phase.wait(c);
-    phase.make_rows();
-    phase.make_write_keys();
-    phase.make_products();
-    invert_unit_lower<Traits, Phase::t_stride>(phase.t);
-    phase.round_inverse();
-#pragma unroll
-    for (int i = 0; i < tiles_per_warp; ++i) {
-      const int tile = warp_id() + i * Traits::warps;
-      if (tile < tiles) phase.step(h[i], tile);
-    }
-    __syncthreads();  // before the next chunk takes the buffers
-  }
+  Phase phase(p, segment.part, head, split);
+  run_chunks<Traits>(phase, h, tiles);
+  if (Traits::segmented && !segment.is_last()) return;
 
 #pragma unroll
   for (int i = 0; i < tiles_per_warp; ++i) {
     const int tile = warp_id() + i * Traits::warps;
-    if (tile < tiles && p.final_state != nullptr) store_state<Traits>(h[i], p.final_state + state_offset + 16 * tile);
+    if (tile < tiles && p.final_state != nullptr) {
+      store_state<Traits, Traits::V>(h[i], p.final_state + state_offset + 16 * tile);
+    }
   }
   if constexpr (Traits::precondition == Precondition::none) {  // nobody else would write the d that is asked for
     if (p.final_d != nullptr && split == 0) {
-      for (int c = threadIdx.x; c < Traits::K; c += 32 * Traits::warps) {
-        p.final_d[(n * p.value_heads + head) * Traits::K + c] = 1.0F;
-      }
+      for (int c = threadIdx.x; c < Traits::K; c += 32 * Traits::warps) p.final_d[of_head * Traits::K + c] = 1.0F;
     }
   }
 }

@@ -14,7 +14,13 @@
 
 namespace osdn {
 
-template <class Traits>
+/// What a chunk is worked through for.
+enum class DeltaRulePass {
+  output,    ///< o and the state
+  transfer,  ///< the state alone, of value columns or of the columns of an operator, which have values 0
+};
+
+template <class Traits, DeltaRulePass pass = DeltaRulePass::output>
 struct DeltaRuleChunk {
   static constexpr int C = Traits::chunk;
   static constexpr int K = Traits::K;
@@ -22,6 +28,7 @@ struct DeltaRuleChunk {
   static constexpr int threads = 32 * Traits::warps;
   static constexpr int blocks = C / 16;
   static constexpr bool preconditioned = Traits::precondition == Precondition::osdn;
+  static constexpr bool reads_out = pass == DeltaRulePass::output;
 
   using Type = Element<Traits::type>;
   using Storage = typename Type::Storage;
@@ -38,7 +45,7 @@ struct DeltaRuleChunk {
   using ReadTransposed = typename Product::template ReadTransposed<Stride>;
 
   static constexpr DeltaRuleLayout layout =
-      delta_rule_layout(sizeof(Storage), K, block_v, C, Traits::stages, preconditioned);
+      delta_rule_layout(sizeof(Storage), K, block_v, C, Traits::stages, preconditioned, reads_out);
   static constexpr int k_stride = padded(K);
   static constexpr int v_stride = padded(block_v);
   static constexpr int p_stride = padded(C);
@@ -55,6 +62,7 @@ struct DeltaRuleChunk {
   const ForwardParameters& p;
   const Sequence sequence;
   const int head;
+  const bool has_values;  // false: all of v is 0, and not read
 
   const Storage* q_rows;
   const Storage* k_rows;
@@ -78,8 +86,9 @@ struct DeltaRuleChunk {
   long long chunk = 0;
   int rows = 0;  // tokens of this chunk, C but for the last
 
-  DeltaRuleChunk(const ForwardParameters& parameters, const Sequence& s, int value_head, int split)
-      : p(parameters), sequence(s), head(value_head) {
+  DeltaRuleChunk(const ForwardParameters& parameters, const Sequence& s, int value_head, int split,
+                 bool values_count = true)
+      : p(parameters), sequence(s), head(value_head), has_values(reads_out || values_count) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
     shared = shared_memory;
     w = at<Storage>(layout.w);
@@ -120,10 +129,14 @@ struct DeltaRuleChunk {
       const long long first = c * C;
       copy_tile_async<C, K, k_stride, threads>(stage(layout.k, k_stride, c), k_rows + first * key_row(), key_row(),
                                                valid);
-      copy_tile_async<C, K, k_stride, threads>(stage(layout.q, k_stride, c), q_rows + first * key_row(), key_row(),
-                                               valid);
-      copy_tile_async<C, block_v, v_stride, threads>(stage(layout.v, v_stride, c), v_rows + first * value_row(),
-                                                     value_row(), valid);
+      if constexpr (reads_out) {
+        copy_tile_async<C, K, k_stride, threads>(stage(layout.q, k_stride, c), q_rows + first * key_row(), key_row(),
+                                                 valid);
+      }
+      if (has_values) {
+        copy_tile_async<C, block_v, v_stride, threads>(stage(layout.v, v_stride, c), v_rows + first * value_row(),
+                                                       value_row(), valid);
+      }
     }
     copy_async_commit();
   }
@@ -159,7 +172,7 @@ struct DeltaRuleChunk {
         float query_sum = 0;
         for (int c = lane_id(); c < K; c += 32) {
           const float key = Type::to_float(k[i * k_stride + c]);
-          const float query = Type::to_float(q[i * k_stride + c]);
+          const float query = reads_out ? Type::to_float(q[i * k_stride + c]) : 0.0F;
           key_sum = fmaf(key, key, key_sum);
           query_sum = fmaf(query, query, query_sum);
         }
@@ -207,7 +220,7 @@ struct DeltaRuleChunk {
   /// L_ij = β_i ⟨k_i, w_j⟩ for j < i into t, P_ij = ⟨q_i, w_j⟩ for j ≤ i into qw: one 16×16 block a warp at a time.
   void make_products() {
     constexpr int lower = blocks * (blocks + 1) / 2;
-    for (int item = warp_id(); item < 2 * lower; item += Traits::warps) {
+    for (int item = warp_id(); item < (reads_out ? 2 : 1) * lower; item += Traits::warps) {
       const bool is_p = item >= lower;
       int i = 0;
       int j = is_p ? item - lower : item;
@@ -263,9 +276,7 @@ struct DeltaRuleChunk {
   /// The state's step for one warp's 16 value columns: reads h, writes o, updates h.
   void step(Block (&h)[K / 16], int tile) {
     const ReadTransposedB<k_stride> keys(k);
-    const ReadTransposedB<k_stride> queries(q);
     const ReadTransposedB<inverse_stride> inverses(inverse());
-    const ReadTransposedB<p_stride> products(qw);
     const ReadB<k_stride> write_keys(w);
     const ReadTransposed<v_stride> values(v + 16 * tile);
 
@@ -279,7 +290,7 @@ struct DeltaRuleChunk {
       Block read = zero_block();
 #pragma unroll
       for (int f = 0; f < K / 16; ++f) Product::multiply_add(read, state[f], keys(j, f));
-      Block value = values(j, 0);
+      Block value = has_values ? values(j, 0) : zero_block();
       subtract_read(value, read, j);
       x[j] = Product::round(value);
     }
@@ -305,9 +316,26 @@ struct DeltaRuleChunk {
       }
     }
 
+    if constexpr (reads_out) read_out(state, u, u_remainder, tile);
+
+#pragma unroll
+    for (int f = 0; f < K / 16; ++f) {  // hᵀ ← hᵀ + Uᵀ W
+      for_each_element(h[f], [&](int, int, float& y) { y *= decay.of_chunk(); });
+#pragma unroll
+      for (int j = 0; j < blocks; ++j) {
+        Product::multiply_add(h[f], Family::decays ? decayed[Family::decays ? j : 0] : u[j], write_keys(j, f));
+      }
+    }
+  }
+
+  /// Oᵀ = scale (hᵀQᵀ + Uᵀ Pᵀ) of one warp's 16 value columns.
+  template <int Remainders>
+  void read_out(const A (&state)[K / 16], const A (&u)[blocks], const A (&u_remainder)[Remainders], int tile) {
+    const ReadTransposedB<k_stride> queries(q);
+    const ReadTransposedB<p_stride> products(qw);
     Storage* out = v + lane_column() * v_stride + 16 * tile + lane_row();
 #pragma unroll 1
-    for (int i = 0; i < blocks; ++i) {  // Oᵀ = scale (hᵀQᵀ + Uᵀ Pᵀ)
+    for (int i = 0; i < blocks; ++i) {
       Block sum = zero_block();
 #pragma unroll
       for (int f = 0; f < K / 16; ++f) Product::multiply_add(sum, state[f], queries(i, f));
@@ -325,15 +353,6 @@ struct DeltaRuleChunk {
     }
     __syncwarp();
     store_output(tile);
-
-#pragma unroll
-    for (int f = 0; f < K / 16; ++f) {  // hᵀ ← hᵀ + Uᵀ W
-      for_each_element(h[f], [&](int, int, float& y) { y *= decay.of_chunk(); });
-#pragma unroll
-      for (int j = 0; j < blocks; ++j) {
-        Product::multiply_add(h[f], Family::decays ? decayed[Family::decays ? j : 0] : u[j], write_keys(j, f));
-      }
-    }
   }
 
   /// value ← ν − eᵀh, column by column of tokens: what it was is v, `read` is kᵀh.

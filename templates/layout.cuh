@@ -27,7 +27,7 @@ struct DeltaRuleLayout {
 };
 
 constexpr DeltaRuleLayout delta_rule_layout(int element_bytes, int K, int block_v, int chunk, int stages,
-                                            bool preconditioned) {
+                                            bool preconditioned, bool reads_out = true) {
   DeltaRuleLayout layout{};
   const int k_tile = chunk * padded(K) * element_bytes;
   const int v_tile = chunk * padded(block_v) * element_bytes;
@@ -36,7 +36,7 @@ constexpr DeltaRuleLayout delta_rule_layout(int element_bytes, int K, int block_
   layout.k = offset;
   offset += stages * k_tile;
   layout.q = offset;
-  offset += stages * k_tile;
+  offset += reads_out ? stages * k_tile : 0;
   layout.v = offset;
   offset += stages * v_tile;
   layout.w = offset;
@@ -44,7 +44,7 @@ constexpr DeltaRuleLayout delta_rule_layout(int element_bytes, int K, int block_
   layout.t = offset;
   offset += aligned_16(chunk * layout.t_stride * 4);
   layout.p = offset;
-  offset += aligned_16(chunk * padded(chunk) * element_bytes);
+  offset += reads_out ? aligned_16(chunk * padded(chunk) * element_bytes) : 0;
   layout.rows = offset;
   offset += 5 * chunk * 4;
   layout.bytes = offset;
@@ -84,6 +84,59 @@ constexpr PreconditionerLayout preconditioner_layout(int element_bytes, int K, i
   }
   layout.reduction = offset;
   offset += 2 * warps * solve_rows * 4;
+  layout.bytes = offset;
+  return layout;
+}
+
+/// Segment states: two hᵀ of 16 value columns, [2][16][padded(K)] fp32.
+constexpr int segment_states_bytes(int K) {
+  return 2 * 16 * padded(K) * 4;
+}
+
+/// Warps of a CTA of the kernels that lie between segments.
+inline constexpr int segment_warps = 8;
+
+/// Segment correction: threads that share a row of a Jacobian each leave a part of the sum, then Δ, then [warps].
+constexpr int segment_correction_bytes(int K) {
+  return (32 * segment_warps + K + 2 * segment_warps) * 4;
+}
+
+/// Segment Jacobian: byte offsets of each buffer. A group is some blocks of solve_rows tokens.
+struct JacobianLayout {
+  int s;        // [group][padded(K)] fp32: squared keys
+  int a;        // the same: γ, or 0 where the clip bound
+  int x;        // the same: s times the product of a from the block's start
+  int y;        // the same: s where the clip did not bind, times the product of a to the block's end
+  int to_exit;  // [blocks][K] fp32: the product of a over the block
+  int inverse;  // [blocks][16][padded(16)] fp32: (I + M)^{-1}
+  int rows;     // 4 × [group] fp32: μ b, gain, γ, key scale
+  int clipped;  // [blocks] int
+  int group;    // tokens
+  int bytes;
+};
+
+constexpr JacobianLayout jacobian_layout(int K) {
+  JacobianLayout layout{};
+  const int blocks = K <= 64 ? 4 : K <= 128 ? 2 : 1;
+  layout.group = blocks * solve_rows;
+  const int tile = layout.group * padded(K) * 4;
+  int offset = 0;
+  layout.s = offset;
+  offset += tile;
+  layout.a = offset;
+  offset += tile;
+  layout.x = offset;
+  offset += tile;
+  layout.y = offset;
+  offset += tile;
+  layout.to_exit = offset;
+  offset += blocks * K * 4;
+  layout.inverse = offset;
+  offset += blocks * solve_rows * padded(solve_rows) * 4;
+  layout.rows = offset;
+  offset += 4 * layout.group * 4;
+  layout.clipped = offset;
+  offset += aligned_16(blocks * 4);
   layout.bytes = offset;
   return layout;
 }

@@ -28,6 +28,16 @@ struct ForwardParameters {
   float* gain;      // [HV, B·T] μ_t z_t, the scalar that moves d
   float* d_chunks;  // [HV, chunks, K] d at the start of each chunk, chunks = ⌊B·T / C⌋ + N
 
+  // Workspace of a cut pass; null in one that is not cut. Segments are numbered as chunks are: ⌊B·T / segment⌋ + N.
+  // A segment's first index is its number, so these are [segments, HV, …].
+  float* segment_states;  // [K, V] the offset of the segment before, then the entry state
+  float* operators;       // [K, K] Jacobians of the segments' d, then the transfer operators of their states
+  float* segment_d;       // [K] d that the segment was last begun with
+  float* segment_ends;    // [K] d behind the segment, begun so
+  int* segment_moves;     // how far the last correction moved segment_d (segment_entries.cuh)
+  int* cut_rounds;        // [N, HV, 2] rounds until every entry d stood still (0: not yet), segments replayed in turn
+  long long segment;      // tokens of a segment; whole_sequence where none is cut
+
   float eta;
   float d_min;
   float d_max;
@@ -36,6 +46,13 @@ struct ForwardParameters {
   float log_gamma_constant;
   float scale;
   int cu_seqlens_is_int64;
+  int pass;  // which turn of a kernel that a pass launches more than once
 };
+
+/// A segment's length where sequences are not cut: every sequence is one segment, whose number is its own.
+inline constexpr long long whole_sequence = 1LL << 62;
+
+/// ForwardParameters::pass of the cut preconditioner: rounds count from 0; this one takes what they left over in turn.
+inline constexpr int settle_pass = -1;
 
 }  // namespace osdn

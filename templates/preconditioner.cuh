@@ -3,22 +3,42 @@
 //   z_t = 1 − b_t ⟨d_t, s_t⟩      d_{t+1} = clip(ρ + γ_t (d_t − ρ) + (η b_t z_t / n_t) s_t)      s_t = k_t ⊙ k_t
 //
 // Out come one scalar a token, gain_t = η b_t z_t / n_t, and d at every chunk's start: with these, each feature of d is
-// a recurrence of its own that the next phase replays. One CTA per sequence and value head.
+// a recurrence of its own that the next phase replays. One CTA per sequence (or segment of one) and value head.
 #pragma once
 
 #include "osdn/axes.hpp"
 #include "parameters.cuh"
 #include "preconditioner_parallel.cuh"
 #include "preconditioner_serial.cuh"
+#include "segment_turns.cuh"
 
 namespace osdn {
 
 template <class Traits>
-inline void preconditioner(const ForwardParameters& p) {
+inline void precondition(const ForwardParameters& p, const Segment& segment, int head) {
   if constexpr (Traits::preconditioner == PreconditionerAlgorithm::serial) {
-    preconditioner_serial<Traits>(p);
+    preconditioner_serial<Traits>(p, segment, head);
   } else {
-    preconditioner_parallel<Traits>(p);
+    preconditioner_parallel<Traits>(p, segment, head);
+  }
+}
+
+/// A cut pass launches this once a round, a CTA per segment, then once more, a CTA per sequence, for what the rounds
+/// left over.
+template <class Traits>
+inline void preconditioner(const ForwardParameters& p) {
+  const int head = blockIdx.x % p.value_heads;
+  const long long item = blockIdx.x / p.value_heads;
+  if constexpr (Traits::segmented) {
+    SegmentTurns<Traits> turns(p, item, head);
+    const long long end = turns.end();
+    for (long long index = turns.first(); index < end; ++index) {
+      const Segment segment = turns.at(index);
+      if (turns.is_due(segment)) precondition<Traits>(p, segment, head);
+    }
+    turns.finish();
+  } else {
+    precondition<Traits>(p, find_work<Traits>(p, item), head);
   }
 }
 

@@ -25,17 +25,14 @@ struct PreconditionerHead {
 
   const ForwardParameters& p;
   const int head;
-  const long long n;
-  const Sequence sequence;
+  const Segment segment;
+  const Sequence sequence;  // what this CTA takes for one: the segment's part
   const Storage* k_rows;
   unsigned char* shared;
   int parity = 0;  // of the reduction buffer that the next sum uses
 
-  explicit PreconditionerHead(const ForwardParameters& parameters)
-      : p(parameters),
-        head(blockIdx.x % parameters.value_heads),
-        n(blockIdx.x / parameters.value_heads),
-        sequence(find_sequence<Traits::chunk>(parameters, blockIdx.x / parameters.value_heads)) {
+  PreconditionerHead(const ForwardParameters& parameters, const Segment& work, int value_head)
+      : p(parameters), head(value_head), segment(work), sequence(work.part) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
     shared = shared_memory;
     const int key_head = head / (p.value_heads / p.key_heads);
@@ -58,15 +55,33 @@ struct PreconditionerHead {
     }
   }
 
+  /// Where a K-vector of this head's segment lies among those of all segments, and one of its sequence.
+  long long of_segment() const {
+    return (segment.number * p.value_heads + head) * K;
+  }
+  long long of_sequence() const {
+    return (segment.sequence * p.value_heads + head) * K;
+  }
+
+  /// d that the segment begins with. A first guess is the sequence's, which is the first segment's own.
   void load_d(float (&d)[per_thread]) const {
+    const bool is_cut = Traits::segmented && p.segment_d != nullptr;
     for_each_feature([&](int slot, int feature) {
-      d[slot] = p.initial_d != nullptr ? p.initial_d[(n * p.value_heads + head) * K + feature] : 1.0F;
+      if (is_cut && p.pass != 0) {
+        d[slot] = p.segment_d[of_segment() + feature];
+      } else {
+        d[slot] = p.initial_d != nullptr ? p.initial_d[of_sequence() + feature] : 1.0F;
+        if (is_cut) p.segment_d[of_segment() + feature] = d[slot];
+      }
     });
   }
 
   void store_final_d(const float (&d)[per_thread]) const {
-    if (p.final_d == nullptr) return;
-    for_each_feature([&](int slot, int feature) { p.final_d[(n * p.value_heads + head) * K + feature] = d[slot]; });
+    if (Traits::segmented && p.segment_d != nullptr) {
+      for_each_feature([&](int slot, int feature) { p.segment_ends[of_segment() + feature] = d[slot]; });
+    } else if (p.final_d != nullptr) {
+      for_each_feature([&](int slot, int feature) { p.final_d[of_sequence() + feature] = d[slot]; });
+    }
   }
 
   /// d at the start of the chunk that begins with this token of the sequence.

@@ -41,7 +41,8 @@ struct PreconditionerGroup : PreconditionerHead<Traits> {
   long long first = 0;  // token of the sequence that the group begins with
   int rows = 0;         // tokens of the group that exist
 
-  explicit PreconditionerGroup(const ForwardParameters& parameters) : Head(parameters) {
+  PreconditionerGroup(const ForwardParameters& parameters, const Segment& segment, int value_head)
+      : Head(parameters, segment, value_head) {
     gamma = this->template at<float>(layout.gamma);
     inverse = this->template at<float>(layout.inverse);
     b = this->template at<float>(layout.rows);
@@ -281,9 +282,9 @@ struct PreconditionerGroup : PreconditionerHead<Traits> {
 };
 
 template <class Traits>
-inline void preconditioner_parallel(const ForwardParameters& p) {
+inline void preconditioner_parallel(const ForwardParameters& p, const Segment& segment, int value_head) {
   using Group = PreconditionerGroup<Traits>;
-  Group g(p);
+  Group g(p, segment, value_head);
   float d[Group::Head::per_thread];
   g.load_d(d);
   const long long groups = (g.sequence.length + Group::group - 1) / Group::group;

@@ -7,9 +7,9 @@
 namespace osdn {
 
 template <class Traits>
-inline void preconditioner_serial(const ForwardParameters& p) {
+inline void preconditioner_serial(const ForwardParameters& p, const Segment& segment, int value_head) {
   using Head = PreconditionerHead<Traits>;
-  Head head(p);
+  Head head(p, segment, value_head);
   float d[Head::per_thread];
   head.load_d(d);
   for (long long token = 0; token < head.sequence.length; ++token) {

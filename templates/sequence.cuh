@@ -30,6 +30,69 @@ inline Sequence find_sequence(const ForwardParameters& p, long long n) {
   return s;
 }
 
+/// A stretch of a sequence that a CTA works on as if it were one. The last one of a sequence may be short; a sequence
+/// without tokens has an empty one, which passes its initial states on.
+struct Segment {
+  long long sequence;
+  long long index;   // among the sequence's
+  long long count;   // of the sequence, at least 1
+  long long number;  // over the whole batch: sequence n's first one has ⌊begin / segment⌋ + n
+  Sequence part;
+
+  bool exists() const { return index < count; }
+  bool is_last() const { return index + 1 == count; }
+};
+
+inline long long sequence_begin(const ForwardParameters& p, long long n) {
+  return p.cu_seqlens != nullptr ? cu_seqlen(p, n) : n * p.tokens;
+}
+
+inline long long first_segment(const ForwardParameters& p, long long n) {
+  return sequence_begin(p, n) / p.segment + n;
+}
+
+template <int chunk>
+inline Segment segment_of(const ForwardParameters& p, long long n, long long index) {
+  const Sequence whole = find_sequence<chunk>(p, n);
+  Segment s;
+  s.sequence = n;
+  s.index = index;
+  s.count = whole.length > p.segment ? (whole.length - 1) / p.segment + 1 : 1;
+  s.number = first_segment(p, n) + index;
+  const long long first = index * p.segment;
+  const long long left = whole.length - first;
+  s.part.begin = whole.begin + first;
+  s.part.length = left < p.segment ? left : p.segment;
+  s.part.first_chunk = whole.first_chunk + first / chunk;
+  s.part.chunks = (s.part.length + chunk - 1) / chunk;
+  return s;
+}
+
+/// The segment of a number. Numbers grow with sequences by at least one each, so a search finds the sequence. Some
+/// numbers have no segment.
+template <int chunk>
+inline Segment find_segment(const ForwardParameters& p, long long number) {
+  long long low = 0;
+  long long high = p.sequences - 1;
+  while (low < high) {
+    const long long middle = low + (high - low + 1) / 2;
+    if (first_segment(p, middle) <= number) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return segment_of<chunk>(p, low, number - first_segment(p, low));
+}
+
+/// What item number `item` of a kernel's grid works on: a segment where the kernels are made for cutting, else a
+/// sequence.
+template <class Traits>
+inline Segment find_work(const ForwardParameters& p, long long item) {
+  if constexpr (Traits::segmented) return find_segment<Traits::chunk>(p, item);
+  return Segment{item, 0, 1, item, find_sequence<Traits::chunk>(p, item)};
+}
+
 /// Tokens of the whole batch: B·T.
 inline long long all_tokens(const ForwardParameters& p) {
   return p.cu_seqlens != nullptr ? p.tokens : p.sequences * p.tokens;

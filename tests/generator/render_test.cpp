@@ -45,6 +45,7 @@ struct Traits {
   static constexpr int stages = 2;
   static constexpr int value_split = 3;
   static constexpr InverseAlgorithm inverse = InverseAlgorithm::substitution;
+  static constexpr bool segmented = false;
 };
 }  // namespace osdn
 #include "delta_rule.cuh"
@@ -74,6 +75,7 @@ struct Traits {
   static constexpr int chunk = 64;
   static constexpr PreconditionerAlgorithm preconditioner = PreconditionerAlgorithm::serial;
   static constexpr int warps = 2;
+  static constexpr bool segmented = false;
 };
 }  // namespace osdn
 #include "preconditioner.cuh"

@@ -182,6 +182,10 @@ Outputs launch(const PreparedOperation& operation, const Case& problem, const La
   a.workspace_bytes = workspace.bytes();
   must(operation.launch(a), "launch");
   must(engine().synchronize(), "synchronize");
+  if (options.workspace != nullptr) {
+    options.workspace->resize(workspace.bytes());
+    must(workspace.download(options.workspace->data()), "download");
+  }
 
   Outputs out;
   out.o = o.downloaded();

@@ -1,6 +1,7 @@
 // Running a case through the Engine on the emulator, and judging it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ PreparedOperation prepare(const Problem& problem, const Config& config);
 struct LaunchOptions {
   States states = States::in_and_out;
   IndexType index_type = IndexType::int64;
+  std::vector<std::byte>* workspace = nullptr;  ///< takes what the launch left there
 };
 reference::Outputs launch(const PreparedOperation& operation, const reference::Case& problem,
                           const LaunchOptions& options = {});
