@@ -152,19 +152,22 @@ void Races::shared_matrix(Warp& warp, const Instruction& in, const Access& acces
       const std::uint32_t lanes =
           in.mode != 0 ? 1u << (8 * word + row / 2) | 1u << (8 * word + 4 + row / 2) : 1u << (4 * row + word);
       const std::uint64_t at = access.address[holder] + 4 * word;
-      const Lane lane{warp,
-                      in,
-                      block_.program().notes[code],
-                      code,
-                      static_cast<unsigned>(__builtin_ctz(lanes)),
-                      access.kind,
-                      false,
-                      false,
-                      false,
-                      at,
-                      4,
-                      {}};
-      shared_bytes(lane, at, 4, lanes);
+      const auto touch = [&](std::uint32_t mine, std::uint64_t first, unsigned bytes) {
+        const auto lane = static_cast<unsigned>(__builtin_ctz(mine));
+        const InstructionNote& note = block_.program().notes[code];
+        shared_bytes({warp, in, note, code, lane, access.kind, false, false, false, first, bytes, {}}, first, bytes,
+                     mine);
+      };
+      const std::uint32_t upper = lanes & (lanes - 1);
+      const auto now = [&](std::uint32_t mine) {
+        return clocks_.now(warp.index * kLanes + static_cast<unsigned>(__builtin_ctz(mine)));
+      };
+      if (upper == 0 || now(lanes) == now(upper)) {
+        touch(lanes, at, 4);
+      } else {  // one of the two has released something since they last met: each answers for its own half
+        touch(lanes ^ upper, at, 2);
+        touch(upper, at + 2, 2);
+      }
     }
   }
 }

@@ -56,6 +56,26 @@ INSTANTIATE_TEST_SUITE_P(Phases, ObjectRaces,
     out[t] = s[t - 64]; } })",
                                                    kRace,
                                                    {"shared memory at offset"}},
+                                           // Two lanes share each word of a transposed row; one of them has released
+                                           // something of its own since they last met.
+                                           Planted{"matrix_read_by_a_lane_that_arrived_alone",
+                                                   OBJECT KERNEL R"(__shared__ unsigned long long full;
+  __shared__ __align__(16) unsigned s[128]; unsigned d[4];
+  for (int i = 0; i < 4; ++i) s[4 * t + i] = in[t];
+  if (t == 0) init(&full, 1);
+  __syncthreads();
+  if (t == 0) arrive(&full);
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+    : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+    : "r"((unsigned)__cvta_generic_to_shared(s + 4 * t)) : "memory");
+#ifndef BUG
+  __syncwarp();
+#endif
+  s[4 * (t ^ 8)] = d[0] + t;
+  out[t] = d[0] + d[3]; })",
+                                                   kRace,
+                                                   {"ldmatrix"},
+                                                   32},
                                            Planted{"written_after_the_arrival",
                                                    OBJECT KERNEL R"(__shared__ unsigned long long full;
   __shared__ unsigned s[64]; if (t == 0) init(&full, 64); __syncthreads();
