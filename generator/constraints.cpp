@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "templates/hopper/layout.cuh"
 #include "templates/layout.cuh"
 
 namespace osdn::generator {
@@ -69,6 +70,9 @@ std::string shared_memory(const Problem& problem, const Config& config, const Ar
   }
   Config leanest = config;  // of this chunk
   leanest.stages = 1;
+  const Phase& phase = delta_rule_of(config);
+  if (phase.hopper)
+    return shared_memory_of(phase, "fewer stages or a larger value_split", problem, config, architecture);
   leanest.value_split = problem.v / tile_columns;
   const bool chunk_fits = shared_bytes(delta_rule, problem, leanest) <= architecture.shared_per_block;
   return shared_memory_of(delta_rule,
@@ -78,8 +82,9 @@ std::string shared_memory(const Problem& problem, const Config& config, const Ar
 
 // Until they have kernels.
 std::string has_kernels(const Problem&, const Config& config, const Architecture&) {
-  if (config.schedule != Schedule::portable) {
-    return fmt::format("schedule = {} has no kernels in this version: choose portable", name_of(config.schedule));
+  if (config.schedule == Schedule::hopper_fused) {
+    return fmt::format("schedule = {} has no kernels in this version: choose portable or hopper",
+                       name_of(config.schedule));
   }
   return {};
 }
@@ -103,10 +108,61 @@ std::string cutting(const Problem& problem, const Config& config, const Architec
   return {};
 }
 
+// What the Hopper kernels take (docs/forward-plans.md); everything else is the portable schedule's.
+std::string hopper_architecture(const Problem&, const Config& config, const Architecture& architecture) {
+  if (config.schedule == Schedule::portable || architecture.number == 90) return {};
+  return fmt::format("schedule = {} uses instructions that only sm_90a has, not {}: choose schedule = portable",
+                     name_of(config.schedule), to_string(architecture));
+}
+
+std::string hopper_problem(const Problem& problem, const Config& config, const Architecture&) {
+  if (config.schedule == Schedule::portable) return {};
+  if (problem.type == ElementType::fp32) {
+    return fmt::format("schedule = {} takes bf16 and fp16 elements, not fp32: choose schedule = portable",
+                       name_of(config.schedule));
+  }
+  if (problem.k != 64 && problem.k != 128) {
+    return fmt::format("schedule = {} takes k = 64 or 128, not {}: choose schedule = portable",
+                       name_of(config.schedule), problem.k);
+  }
+  if (problem.v % hopper_state_columns != 0) {
+    return fmt::format("schedule = {} takes v in multiples of {}, not {}: choose schedule = portable",
+                       name_of(config.schedule), hopper_state_columns, problem.v);
+  }
+  return {};
+}
+
+std::string hopper_chunk_form(const Problem&, const Config& config, const Architecture&) {
+  if (config.schedule == Schedule::portable) return {};
+  if (config.chunk != hopper_chunk) {
+    return fmt::format("schedule = {} takes chunk = {}, not {}", name_of(config.schedule), hopper_chunk, config.chunk);
+  }
+  if (config.inverse != InverseAlgorithm::blocked) {
+    return fmt::format("schedule = {} takes inverse = blocked, not {}", name_of(config.schedule),
+                       name_of(config.inverse));
+  }
+  return {};
+}
+
+// One or two warpgroups hold the state, each warp 16 value columns.
+std::string hopper_state(const Problem& problem, const Config& config, const Architecture&) {
+  if (config.schedule == Schedule::portable) return {};
+  const int columns = problem.v / config.value_split;
+  if ((config.warps == 4 || config.warps == 8) && columns == tile_columns * config.warps) return {};
+  return fmt::format(
+      "schedule = {} holds {} value columns (v = {} over value_split = {}) in warps = {} warps; it takes 64 in 4 warps "
+      "or 128 in 8: choose another value_split or number of warps",
+      name_of(config.schedule), columns, problem.v, config.value_split, config.warps);
+}
+
 constexpr Constraint rules[] = {
     {"domains", domains},
     {"has_kernels", has_kernels},
+    {"hopper_architecture", hopper_architecture},
+    {"hopper_problem", hopper_problem},
+    {"hopper_chunk", hopper_chunk_form},
     {"value_split", value_split},
+    {"hopper_state", hopper_state},
     {"state_fits_registers", state_fits_registers},
     {"registers_fit", registers_fit},
     {"shared_memory", shared_memory},
@@ -128,6 +184,12 @@ std::size_t shared_bytes(const Phase& phase, const Problem& problem, const Confi
                                                           config.preconditioner_warps,
                                                           config.preconditioner == PreconditionerAlgorithm::parallel,
                                                           problem.apf == Apf::per_channel)
+                                        .bytes);
+  }
+  if (phase.hopper) {
+    return static_cast<std::size_t>(hopper_layout(problem.k, problem.v / config.value_split, config.stages,
+                                                  problem.precondition != Precondition::none,
+                                                  problem.type == ElementType::bf16)
                                         .bytes);
   }
   return static_cast<std::size_t>(

@@ -25,8 +25,8 @@ expected<std::vector<Header>> headers(const Phase& phase, const std::string& sou
 std::vector<const Phase*> phases(const Problem& problem, const Config& config) {
   const bool preconditioned = problem.precondition != Precondition::none;
   if (config.cut == Cut::never) {
-    if (!preconditioned) return {&delta_rule};
-    return {&preconditioner, &delta_rule};
+    if (!preconditioned) return {&delta_rule_of(config)};
+    return {&preconditioner, &delta_rule_of(config)};
   }
   if (!preconditioned) return {&segment_transfer, &segment_states, &delta_rule};
   return {&preconditioner, &segment_jacobian, &segment_correction, &segment_transfer, &segment_states, &delta_rule};
@@ -43,7 +43,8 @@ int ctas_per_head(const Phase& phase, const Problem& problem, const Config& conf
   return config.value_split + (phase.name == segment_transfer.name ? divided(problem.k / 16, tiles) : 0);
 }
 
-expected<KernelPlan> plan_kernel(const Phase& phase, const Problem& problem, const Config& config) {
+expected<KernelPlan> plan_kernel(const Phase& phase, const Problem& problem, const Config& config,
+                                 const Architecture& architecture) {
   KernelPlan kernel;
   kernel.phase = phase.name;
   kernel.entry = entry(phase);
@@ -54,6 +55,8 @@ expected<KernelPlan> plan_kernel(const Phase& phase, const Problem& problem, con
   kernel.threads = threads(phase, config);
   kernel.dynamic_shared = shared_bytes(phase, problem, config);
   kernel.ctas_per_head = ctas_per_head(phase, problem, config);
+  kernel.hopper = phase.hopper;
+  kernel.most_ctas = phase.hopper ? architecture.multiprocessors : 0;
   return kernel;
 }
 
@@ -65,7 +68,7 @@ expected<Plan> plan(const Problem& given, const Config& config, const Architectu
   if (auto ok = check(*problem, config, architecture); !ok) return ok.error();
   Plan out{*problem, config, architecture, {}};
   for (const Phase* phase : phases(*problem, config)) {
-    auto kernel = plan_kernel(*phase, *problem, config);
+    auto kernel = plan_kernel(*phase, *problem, config, architecture);
     if (!kernel) return kernel.error();
     out.kernels.push_back(*std::move(kernel));
   }

@@ -32,6 +32,8 @@ struct KernelPlan {
   int threads = 0;              ///< per CTA
   std::size_t dynamic_shared = 0;
   int ctas_per_head = 1;  ///< of one launch of the whole sequence
+  int most_ctas = 0;      ///< persistent: CTAs of any launch; 0: as many as there is work for
+  bool hopper = false;    ///< takes HopperMaps as a second parameter and is compiled for the very architecture (sm_90a)
 };
 
 /// One launch of a pass: which kernel, and how many CTAs of it.

@@ -63,7 +63,9 @@ Launches Plan::launches(const Shape& shape) const {
     for (std::size_t i = 0; i < kernels.size(); ++i) {
       if (kernels[i].phase != phase.name) continue;
       const std::int64_t items = per_segment ? cutting.segments : shape.sequences();
-      out.add({i, product_or_largest({items, shape.hv, kernels[i].ctas_per_head}), pass});
+      std::int64_t ctas = product_or_largest({items, shape.hv, kernels[i].ctas_per_head});
+      if (kernels[i].most_ctas != 0) ctas = std::min<std::int64_t>(ctas, kernels[i].most_ctas);
+      out.add({i, ctas, pass});
     }
   };
   const bool preconditioned = problem.precondition != Precondition::none;
@@ -80,7 +82,7 @@ Launches Plan::launches(const Shape& shape) const {
     add(segment_transfer, true);
     add(segment_states, false);
   }
-  add(delta_rule, cutting.cut);
+  add(delta_rule_of(config), cutting.cut);
   return out;
 }
 

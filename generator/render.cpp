@@ -46,8 +46,14 @@ std::vector<std::string_view> included_names(std::string_view text) {
 
 }  // namespace
 
+const Phase& delta_rule_of(const Config& config) {
+  return config.schedule == Schedule::portable ? delta_rule : delta_rule_hopper;
+}
+
 int threads(const Phase& phase, const Config& config) {
   if (!phase.configured) return 32 * segment_warps;
+  // Beside the warps that hold the state: a warpgroup that prepares and one that copies.
+  if (phase.hopper) return 32 * (config.warps + 8);
   return 32 * (phase.reader == preconditioner_phase ? config.preconditioner_warps : config.warps);
 }
 
@@ -66,13 +72,17 @@ std::string render(const Phase& phase, const Problem& problem, const Config& con
   append_constants(out, problem_fields(), problem, phase.reader);
   if (phase.configured) append_constants(out, config_fields(), config, phase.reader);
   out += "};\n}  // namespace osdn\n";
+  // setmaxnreg needs to know that a multiprocessor has one such CTA at a time (PTX ISA 9.7.19.5: .maxntid or .maxnreg).
   fmt::format_to(std::back_inserter(out),
-                 "#include \"{0}.cuh\"\n"
-                 "extern \"C\" __global__ void __launch_bounds__({1}) {2}(const __grid_constant__ "
-                 "osdn::ForwardParameters p) {{\n"
-                 "  osdn::{0}<osdn::Traits>(p);\n"
+                 "#include \"{3}{0}.cuh\"\n"
+                 "extern \"C\" __global__ void __launch_bounds__({1}{4}) {2}(const __grid_constant__ "
+                 "osdn::ForwardParameters p{5}) {{\n"
+                 "  osdn::{0}<osdn::Traits>(p{6});\n"
                  "}}\n",
-                 phase.name, threads(phase, config), entry(phase));
+                 phase.name, threads(phase, config), entry(phase), phase.hopper ? "hopper/" : "",
+                 phase.hopper ? ", 1" : "",
+                 phase.hopper ? ",\n                        const __grid_constant__ osdn::HopperMaps maps" : "",
+                 phase.hopper ? ", maps" : "");
   return out;
 }
 

@@ -18,6 +18,7 @@ struct Phase {
   Phases reader;           ///< which fields it reads
   std::string_view name;   ///< its header is <name>.cuh, its function osdn::<name>, its entry osdn_<name>
   bool configured = true;  ///< false: reads nothing of the Config
+  bool hopper = false;     ///< its header lies in hopper/, and it takes HopperMaps besides ForwardParameters
 };
 inline constexpr Phase preconditioner{preconditioner_phase, "preconditioner"};
 inline constexpr Phase delta_rule{delta_rule_phase, "delta_rule"};
@@ -26,6 +27,10 @@ inline constexpr Phase segment_jacobian{preconditioner_phase, "segment_jacobian"
 inline constexpr Phase segment_correction{preconditioner_phase, "segment_correction", false};
 inline constexpr Phase segment_transfer{delta_rule_phase, "segment_transfer"};
 inline constexpr Phase segment_states{delta_rule_phase, "segment_states", false};
+inline constexpr Phase delta_rule_hopper{delta_rule_phase, "delta_rule_hopper", true, true};
+
+/// The kernel of the delta rule phase in this configuration's schedule.
+[[nodiscard]] const Phase& delta_rule_of(const Config& config);
 
 /// Threads of a CTA of this phase.
 [[nodiscard]] int threads(const Phase& phase, const Config& config);

@@ -15,6 +15,7 @@ constexpr int stages[] = {1, 2, 3};
 constexpr int preconditioner_warps[] = {1, 2, 4, 8};
 constexpr PreconditionerAlgorithm preconditioners[] = {PreconditionerAlgorithm::serial,
                                                        PreconditionerAlgorithm::parallel};
+constexpr int hopper_warps[] = {4, 8};
 constexpr InverseAlgorithm inverses[] = {InverseAlgorithm::substitution, InverseAlgorithm::blocked};
 
 // The powers of two, so that a refused one shows why, and what else divides V/16.
@@ -40,6 +41,25 @@ std::vector<Config> preconditioner_choices(const Problem& problem) {
     }
   }
   return out;
+}
+
+Candidate candidate(const Problem& problem, const Config& config, const Architecture& architecture) {
+  const auto ok = check(problem, config, architecture);
+  return ok ? Candidate{config, {}, {}} : Candidate{config, ok.error().message, ok.error().context};
+}
+
+// Those of the Hopper schedule, with what it does not choose at its only value.
+void add_hopper(std::vector<Candidate>& out, const Problem& problem, const Architecture& architecture) {
+  for (const int count : hopper_warps)
+    for (const int depth : stages)
+      for (const int split : value_splits(problem))
+        for (Config config : preconditioner_choices(problem)) {
+          config.schedule = Schedule::hopper;
+          config.warps = count;
+          config.stages = depth;
+          config.value_split = split;
+          out.push_back(candidate(problem, config, architecture));
+        }
 }
 
 }  // namespace
@@ -88,9 +108,9 @@ expected<std::vector<Candidate>> configuration_space(const Problem& given, const
               config.stages = depth;
               config.value_split = split;
               config.inverse = inverse;
-              const auto ok = check(*problem, config, architecture);
-              out.push_back(ok ? Candidate{config, {}, {}} : Candidate{config, ok.error().message, ok.error().context});
+              out.push_back(candidate(*problem, config, architecture));
             }
+  if (architecture.number == 90) add_hopper(out, *problem, architecture);
   return out;
 }
 

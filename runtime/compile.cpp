@@ -129,6 +129,7 @@ CompileInput compile_input(const generator::KernelPlan& kernel, std::string_view
                      kernel.headers,
                      {"--std=c++20", "-default-device", "--ptxas-options=--verbose"},
                      std::string(arch)};
+  if (kernel.hopper && !arch.empty() && arch.back() >= '0' && arch.back() <= '9') input.arch += 'a';
   if (lines) input.options.emplace_back(kLineInformation);
   return input;
 }

@@ -24,6 +24,10 @@ expected<std::shared_ptr<Driver>> bind(void* library, const Place& place) {
   OSDN_DRIVER_ENTRIES(OSDN_BIND)
   OSDN_DRIVER_PLAIN_ENTRIES(OSDN_BIND)
 #undef OSDN_BIND
+#define OSDN_BIND(member, plain, symbol, parameters) \
+  driver->member = reinterpret_cast<decltype(Driver::member)>(::dlsym(library, #symbol));
+  OSDN_DRIVER_OPTIONAL_ENTRIES(OSDN_BIND)
+#undef OSDN_BIND
   if (!missing.empty()) {
     return Error{ErrorCode::library_not_found,
                  fmt::format("{} is not a usable CUDA driver: it lacks {}; driver 12.0 or newer is needed",

@@ -26,6 +26,8 @@ struct Driver {
   using GraphExec = cuda::GraphExec;
   OSDN_DRIVER_ENTRIES(OSDN_DECLARE)
   OSDN_DRIVER_PLAIN_ENTRIES(OSDN_DECLARE)
+  using TensorMap = cuda::TensorMap;
+  OSDN_DRIVER_OPTIONAL_ENTRIES(OSDN_DECLARE)
 #undef OSDN_DECLARE
 
   std::string library;    ///< path it was loaded from

@@ -55,6 +55,15 @@ inline constexpr unsigned int event_default = 0;        // CUevent_flags
 inline constexpr int jit_error_log_buffer = 5;
 inline constexpr int jit_error_log_buffer_size_bytes = 6;
 
+struct TensorMap;  // CUtensorMap
+
+inline constexpr int tensor_map_float16 = 6;  // CUtensorMapDataType
+inline constexpr int tensor_map_bfloat16 = 9;
+inline constexpr int tensor_map_interleave_none = 0;
+inline constexpr int tensor_map_swizzle_128 = 3;
+inline constexpr int tensor_map_promote_256 = 3;  // CUtensorMapL2promotion
+inline constexpr int tensor_map_fill_zeros = 0;   // CUtensorMapFloatOOBfill
+
 }  // namespace osdn::runtime::cuda
 
 // X(member, name as written in a CUDA program, symbol that cuda.h maps it to, parameters). The symbol is what is looked
@@ -120,3 +129,10 @@ inline constexpr int jit_error_log_buffer_size_bytes = 6;
 // cuEventElapsedTime_v2, and its parameters are the same.
 #define OSDN_DRIVER_PLAIN_ENTRIES(X) \
   X(event_elapsed_time, cuEventElapsedTime, cuEventElapsedTime, (float* milliseconds, Event start, Event end))
+
+// Likewise, but null where the driver has none: what needs them says so.
+#define OSDN_DRIVER_OPTIONAL_ENTRIES(X)                                                                               \
+  X(tensor_map_encode_tiled, cuTensorMapEncodeTiled, cuTensorMapEncodeTiled,                                          \
+    (TensorMap * map, int type, unsigned int rank, void* address, const unsigned long long* dimensions,               \
+     const unsigned long long* strides, const unsigned int* box, const unsigned int* element_strides, int interleave, \
+     int swizzle, int promotion, int fill))

@@ -6,6 +6,7 @@
 
 #include "runtime/check_arguments.hpp"
 #include "runtime/prepared.hpp"
+#include "runtime/tensor_maps.hpp"
 #include "templates/parameters.cuh"
 
 namespace osdn {
@@ -90,10 +91,14 @@ expected<void> PreparedState::launch_kernel_alone(std::size_t kernel, const Forw
 expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::Stream stream,
                                       std::optional<std::size_t> only) const {
   ForwardParameters values = parameters(plan_, arguments);
+  HopperMaps maps{};
+  if (plan_.config.schedule != Schedule::portable) {
+    if (auto made = runtime::make_tensor_maps(device_->driver(), plan_, arguments, maps); !made) return made;
+  }
   for (const generator::Launch& launch : plan_.launches(arguments.shape)) {
     if (only && launch.kernel != *only) continue;
     values.pass = launch.pass;
-    auto result = launch_kernel(launch, &values, stream);
+    auto result = launch_kernel(launch, &values, &maps, stream);
     if (result == cuda::error_invalid_context) {
       // A thread that never touched CUDA has no current context: ours is made current for the call. Another context
       // is a mistake of the caller, whose stream and pointers would not fit ours.
@@ -105,7 +110,7 @@ expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::S
       } else if (current == nullptr) {
         const runtime::ContextScope scope(*device_);
         result = scope.result();
-        if (result == cuda::success) result = launch_kernel(launch, &values, stream);
+        if (result == cuda::success) result = launch_kernel(launch, &values, &maps, stream);
       }
     }
     if (result != cuda::success) return launch_error(result, launch.kernel);
@@ -113,10 +118,10 @@ expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::S
   return {};
 }
 
-cuda::Result PreparedState::launch_kernel(const generator::Launch& launch, void* parameters,
+cuda::Result PreparedState::launch_kernel(const generator::Launch& launch, void* parameters, void* maps,
                                           cuda::Stream stream) const {
   const generator::KernelPlan& kernel = plan_.kernels[launch.kernel];
-  void* pointers[] = {parameters};
+  void* pointers[] = {parameters, maps};  // of which a kernel takes as many as it has parameters
   return device_->driver().launch_kernel(kernels_[launch.kernel]->function(), static_cast<unsigned int>(launch.ctas), 1,
                                          1, static_cast<unsigned int>(kernel.threads), 1, 1,
                                          static_cast<unsigned int>(kernel.dynamic_shared), stream, pointers, nullptr);

@@ -37,7 +37,7 @@ class PreparedState {
  private:
   [[nodiscard]] expected<void> enqueue(const ForwardArguments& arguments, runtime::cuda::Stream stream,
                                        std::optional<std::size_t> only = {}) const;
-  [[nodiscard]] runtime::cuda::Result launch_kernel(const generator::Launch& launch, void* parameters,
+  [[nodiscard]] runtime::cuda::Result launch_kernel(const generator::Launch& launch, void* parameters, void* maps,
                                                     runtime::cuda::Stream stream) const;
   [[nodiscard]] Error launch_error(runtime::cuda::Result result, std::size_t index) const;
 

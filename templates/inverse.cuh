@@ -4,6 +4,7 @@
 #pragma once
 
 #include "device/tensor_fp32.cuh"
+#include "device/warpgroup.cuh"
 #include "osdn/axes.hpp"
 
 namespace osdn {
@@ -65,7 +66,7 @@ inline void multiply_blocks(float* out, const float* a, const float* b, int from
 
 /// Merges neighbours of `size` inverted rows, T₀ above and T₁ below, until one is left: the block between them becomes
 /// −T₁ L T₀. The space above the diagonal, which nobody reads, takes L T₀. Loops stay loops: one body serves all sizes.
-template <int C, int Stride, int Warps>
+template <int C, int Stride, class Group>
 inline void merge_inverses(float* t) {
 #pragma unroll 1
   for (int size = 16; size < C; size *= 2) {
@@ -74,7 +75,7 @@ inline void merge_inverses(float* t) {
 #pragma unroll 1
     for (int second_product = 0; second_product < 2; ++second_product) {
 #pragma unroll 1
-      for (int item = warp_id(); item < items; item += Warps) {
+      for (int item = Group::warp(); item < items; item += Group::warps) {
         const int i = item / blocks % blocks;
         const int j = item % blocks;
         float* first = t + item / (blocks * blocks) * 2 * size * (Stride + 1);
@@ -86,22 +87,23 @@ inline void merge_inverses(float* t) {
                                 (second_product ? above : first) + 16 * j, second_product ? 0 : j,
                                 second_product ? i + 1 : blocks, second_product ? -1.0F : 1.0F);
       }
-      __syncthreads();
+      Group::sync();
     }
   }
 }
 
-/// Inverts the 16×16 diagonal blocks in fp32, then merges neighbours until one block is left.
-template <int C, int Stride, int Warps>
+/// Inverts the 16×16 diagonal blocks in fp32, then merges neighbours until one block is left. All threads of the
+/// group; begins after and ends with its barrier.
+template <int C, int Stride, class Group>
 inline void invert_blocked(float* t) {
   const int half = lane_id() / 16;
-  for (int pair = warp_id(); pair < (C / 16 + 1) / 2; pair += Warps) {
+  for (int pair = Group::warp(); pair < (C / 16 + 1) / 2; pair += Group::warps) {
     const int block = 2 * pair + half < C / 16 ? 2 * pair + half : 2 * pair;  // both halves do the odd one
     float* diagonal = t + 16 * block * (Stride + 1);
     invert_16([&](int i, int j) -> float& { return diagonal[i * Stride + j]; });
   }
-  __syncthreads();
-  merge_inverses<C, Stride, Warps>(t);
+  Group::sync();
+  merge_inverses<C, Stride, Group>(t);
 }
 
 /// All threads of the CTA; begins after and ends with a barrier.
@@ -110,7 +112,7 @@ inline void invert_unit_lower(float* t) {
   if constexpr (Traits::inverse == InverseAlgorithm::substitution) {
     invert_by_substitution<Traits::chunk, Stride, 32 * Traits::warps>(t);
   } else {
-    invert_blocked<Traits::chunk, Stride, Traits::warps>(t);
+    invert_blocked<Traits::chunk, Stride, WholeCta<Traits::warps>>(t);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "device/copy.cuh"
 #include "device/element.cuh"
+#include "device/matrices.cuh"
 #include "device/warp.cuh"
 
 namespace osdn {
@@ -38,21 +39,6 @@ inline void for_each_element(Block& block, F f) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) f(8 * (i / 2), 8 * half + i % 2, block.x[half][i]);
   }
-}
-
-/// Four 8×8 matrices of 16-bit elements; lanes 8m … 8m + 7 point at the rows of matrix m.
-inline void load_matrices(unsigned (&r)[4], unsigned row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(row)
-               : "memory");
-}
-
-inline void load_matrices_transposed(unsigned (&r)[4], unsigned row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(row)
-               : "memory");
 }
 
 /// d += a·b for 16×16 (a) by 16×8 (b).

@@ -77,6 +77,13 @@ TEST_P(Cut, ElsewhereStaysWithinTolerance) {
   }
 }
 
+#ifdef OSDN_TEST_HOPPER  // tests/hopper runs these tests, too
+INSTANTIATE_TEST_SUITE_P(
+    Hopper, Cut,
+    testing::Values(CutCase{"osdn_forward:k=64,v=64,precondition=none", "schedule=hopper,warps=4,stages=2", {}},
+                    CutCase{"osdn_forward:type=fp16,k=128,v=128,apf=per_token,qk_l2norm=1",
+                            "schedule=hopper,warps=8,stages=2", binding()}));
+#else
 INSTANTIATE_TEST_SUITE_P(Kernels, Cut,
                          testing::Values(CutCase{"osdn_forward:k=64,v=64,precondition=none", "chunk=64,warps=4", {}},
                                          CutCase{"osdn_forward:k=64,v=32,apf=per_token",
@@ -89,6 +96,7 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Cut,
                                          CutCase{"osdn_forward:type=fp16,k=128,v=16,apf=none,qk_l2norm=1",
                                                  "chunk=64,warps=4,preconditioner=serial,inverse=substitution",
                                                  {}}));
+#endif
 
 }  // namespace
 }  // namespace osdn::tests

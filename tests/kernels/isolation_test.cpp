@@ -126,6 +126,15 @@ TEST_P(Isolation, OfPackedSequences) {
                   [&](std::int64_t i) { return i / p.v / p.k == 1; });
 }
 
+#ifdef OSDN_TEST_HOPPER  // tests/hopper runs these tests, too
+INSTANTIATE_TEST_SUITE_P(Hopper, Isolation,
+                         testing::Values(IsolationCase{"osdn_forward:k=64,v=64,precondition=none,qk_l2norm=1",
+                                                       "schedule=hopper,warps=4,stages=2"},
+                                         IsolationCase{"osdn_forward:type=fp16,k=64,v=128,apf=per_token",
+                                                       "schedule=hopper,warps=8,stages=1"},
+                                         IsolationCase{"osdn_forward:k=128,v=64,apf=per_channel,qk_l2norm=1",
+                                                       "schedule=hopper,warps=4,stages=2"}));
+#else
 INSTANTIATE_TEST_SUITE_P(
     Kernels, Isolation,
     testing::Values(IsolationCase{"osdn_forward:k=64,v=64,precondition=none", "chunk=32,warps=4,stages=2"},
@@ -134,6 +143,7 @@ INSTANTIATE_TEST_SUITE_P(
                     IsolationCase{"osdn_forward:type=fp16,k=48,v=32,apf=per_channel", "chunk=16,warps=1,stages=3"},
                     IsolationCase{"osdn_forward:type=fp32,math=tf32x3,k=32,v=32",
                                   "chunk=32,warps=2,preconditioner=serial,inverse=substitution"}));
+#endif
 
 }  // namespace
 }  // namespace osdn::tests

@@ -17,6 +17,7 @@ TEST(Declarations, EveryDriverNameIsInTheToolkitsStub) {
 #define CHECK(member, plain, symbol, parameters) EXPECT_NE(::dlsym(stub, #symbol), nullptr) << #symbol;
   OSDN_DRIVER_ENTRIES(CHECK)
   OSDN_DRIVER_PLAIN_ENTRIES(CHECK)
+  OSDN_DRIVER_OPTIONAL_ENTRIES(CHECK)
 #undef CHECK
   EXPECT_EQ(::dlsym(stub, "cuNoSuchEntry"), nullptr);
 #endif
@@ -28,6 +29,7 @@ TEST(Declarations, TheEmulatorExportsEveryDriverName) {
 #define CHECK(member, plain, symbol, parameters) EXPECT_NE(::dlsym(emulator, #symbol), nullptr) << #symbol;
   OSDN_DRIVER_ENTRIES(CHECK)
   OSDN_DRIVER_PLAIN_ENTRIES(CHECK)
+  OSDN_DRIVER_OPTIONAL_ENTRIES(CHECK)
 #undef CHECK
 }
 

@@ -44,6 +44,7 @@ using osdn::runtime::cuda::Result;
   static_assert(alike<Result parameters, decltype(::symbol)>, #symbol); \
   static_assert(std::string_view(EXPANDED(plain)) == std::string_view(TEXT_OF(symbol)), #plain);
 OSDN_DRIVER_ENTRIES(CHECK)
+OSDN_DRIVER_OPTIONAL_ENTRIES(CHECK)
 #undef CHECK
 // Whatever cuda.h maps the plain name to has our signature, too.
 #define CHECK(member, plain, symbol, parameters) static_assert(alike<Result parameters, decltype(::plain)>, #plain);

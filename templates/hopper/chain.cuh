@@ -1,0 +1,120 @@
+// The chains of chunks that a persistent CTA works through, and its shared memory.
+//
+// A chain is a sequence, a value head and a block of value columns. Every role walks the same chains in the same order
+// and counts chunks through: a chunk's stage and phase follow from its number among all the CTA's chunks.
+#pragma once
+
+#include "device/element.cuh"
+#include "device/mbarrier.cuh"
+#include "hopper/layout.cuh"
+#include "osdn/axes.hpp"
+#include "parameters.cuh"
+#include "sequence.cuh"
+
+namespace osdn {
+
+/// A place in a ring of N buffers, and the parity of the barriers' phase in this round.
+template <int N>
+struct Ring {
+  int place = 0;
+  unsigned parity = 0;
+  void next() {
+    if (++place < N) return;
+    place = 0;
+    parity ^= 1;
+  }
+};
+
+template <class Traits>
+struct Chain {
+  int split;
+  int head;
+  int key_head;
+  long long n;
+  Sequence sequence;
+
+  Chain(const ForwardParameters& p, unsigned number)
+      : split(static_cast<int>(number % Traits::value_split)),
+        head(static_cast<int>(number / Traits::value_split % p.value_heads)),
+        key_head(head / (p.value_heads / p.key_heads)),
+        n(number / Traits::value_split / p.value_heads),
+        sequence(find_sequence<Traits::chunk>(p, n)) {}
+
+  int rows_of(long long chunk) const {
+    const long long left = sequence.length - chunk * Traits::chunk;
+    return left < Traits::chunk ? static_cast<int>(left) : Traits::chunk;
+  }
+};
+
+template <class Traits, class F>
+inline void for_each_chain(const ForwardParameters& p, F f) {
+  const unsigned count = static_cast<unsigned>(p.sequences * p.value_heads * Traits::value_split);
+#pragma unroll 1
+  for (unsigned number = blockIdx.x; number < count; number += gridDim.x) f(Chain<Traits>(p, number));
+}
+
+template <class Traits>
+struct HopperShared {
+  static constexpr int C = Traits::chunk;
+  static constexpr int K = Traits::K;
+  static constexpr int block_v = Traits::V / Traits::value_split;
+  static constexpr int states = block_v / 64;  // state warpgroups
+  static constexpr bool preconditioned = Traits::precondition == Precondition::osdn;
+  // bf16 has too few bits for (I + L)^{-1} of nearly equal keys (delta_rule_chunk.cuh).
+  static constexpr bool has_remainder = Traits::type == ElementType::bf16;
+  static constexpr HopperLayout layout = hopper_layout(K, block_v, Traits::stages, preconditioned, has_remainder);
+  using Loaded = Ring<Traits::stages>;
+  using Prepared = Ring<hopper_prepared>;
+  static_assert(C == hopper_chunk);
+
+  unsigned char* base;
+
+  HopperShared() {
+    extern __shared__ __align__(1024) unsigned char shared_memory[];
+    base = shared_memory;
+  }
+
+  unsigned char* k(int stage) const { return base + layout.k + stage * layout.key_stage; }
+  unsigned char* q(int stage) const { return base + layout.q + stage * layout.key_stage; }
+  unsigned char* v(int stage) const { return base + layout.v + stage * layout.value_stage; }
+  unsigned char* w(int slot, int stage) const {
+    return preconditioned ? base + layout.w + slot * layout.key_stage : k(stage);
+  }
+  unsigned char* inverse(int slot) const { return base + layout.inverse + slot * hopper_panel; }
+  unsigned char* remainder(int slot) const { return base + layout.remainder + slot * hopper_panel; }
+  unsigned char* products(int slot) const { return base + layout.products + slot * hopper_panel; }
+
+  // What each token has one of, for the state: ν's coefficient, the erase key's, what U lacks of W, the output's.
+  float* value_factor(int slot) const { return floats(layout.rows) + slot * 4 * C; }
+  float* erase_factor(int slot) const { return value_factor(slot) + C; }
+  float* write_factor(int slot) const { return value_factor(slot) + 2 * C; }
+  float* output_factor(int slot) const { return value_factor(slot) + 3 * C; }
+
+  float* system() const { return floats(layout.system); }
+  float* gain() const { return floats(layout.gains); }
+  float* gamma() const { return gain() + C; }
+  float* key_scale() const { return gain() + 2 * C; }
+
+  Mbarrier& full(int stage) const { return barrier(stage); }                    // q, k, v are there
+  Mbarrier& empty(int stage) const { return barrier(Traits::stages + stage); }  // nobody needs them any more
+  Mbarrier& ready(int slot) const { return barrier(2 * Traits::stages + slot); }
+  Mbarrier& taken(int slot) const { return barrier(2 * Traits::stages + hopper_prepared + slot); }
+
+  void initialise_barriers() const {
+    for (int i = 0; i < Traits::stages; ++i) {
+      full(i).initialise(1);
+      empty(i).initialise(4 * (1 + states));  // every warp of the prepare and state warpgroups
+    }
+    for (int i = 0; i < hopper_prepared; ++i) {
+      ready(i).initialise(1);
+      taken(i).initialise(4 * states);
+    }
+    fence_mbarrier_initialisation();
+  }
+
+ private:
+  float* floats(int offset) const { return reinterpret_cast<float*>(base + offset); }
+  Mbarrier& barrier(int i) const { return reinterpret_cast<Mbarrier*>(base + layout.barriers)[i]; }
+};
+
+}  // namespace osdn

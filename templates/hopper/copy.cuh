@@ -1,0 +1,41 @@
+// The copy role: one thread brings the tiles of q, k and v, as far ahead as there are stages.
+#pragma once
+
+#include "device/bulk_copy.cuh"
+#include "hopper/chain.cuh"
+
+namespace osdn {
+
+/// Boxes of 64 tokens × 64 columns of one head, panel behind panel.
+template <int Columns>
+inline void load_panels(unsigned char* panels, const TensorMap& map, int column, int head, long long token,
+                        Mbarrier& barrier) {
+#pragma unroll
+  for (int i = 0; i < Columns / 64; ++i) {
+    load_box(panels + i * hopper_panel, &map, column + 64 * i, head, static_cast<int>(token), barrier);
+  }
+}
+
+/// Rows behind a sequence's end arrive as they are: another sequence's, or zeros behind the last token of all.
+template <class Traits>
+inline void copy_chains(const ForwardParameters& p, const HopperMaps& maps) {
+  using Shared = HopperShared<Traits>;
+  const Shared shared;
+  typename Shared::Loaded ring;
+  for_each_chain<Traits>(p, [&](const Chain<Traits>& chain) {
+#pragma unroll 1
+    for (long long c = 0; c < chain.sequence.chunks; ++c) {
+      const long long token = chain.sequence.begin + c * Traits::chunk;
+      Mbarrier& full = shared.full(ring.place);
+      shared.empty(ring.place).wait(ring.parity ^ 1);
+      full.arrive_expecting(2 * Shared::layout.key_stage + Shared::layout.value_stage);
+      load_panels<Traits::K>(shared.k(ring.place), maps.k, 0, chain.key_head, token, full);
+      load_panels<Traits::K>(shared.q(ring.place), maps.q, 0, chain.key_head, token, full);
+      load_panels<Shared::block_v>(shared.v(ring.place), maps.v, chain.split * Shared::block_v, chain.head, token,
+                                   full);
+      ring.next();
+    }
+  });
+}
+
+}  // namespace osdn

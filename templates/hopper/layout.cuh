@@ -1,0 +1,78 @@
+// How a CTA of the Hopper kernel divides its shared memory. Constant expressions over built-in types only: the kernel
+// takes its offsets from here and the generator its constraint.
+#pragma once
+
+namespace osdn {
+
+inline constexpr int hopper_chunk = 64;
+inline constexpr int hopper_panel = 64 * 128;  // bytes of 64 tokens × 64 columns of 16 bits
+/// Value columns that one state warpgroup holds.
+inline constexpr int hopper_state_columns = 64;
+/// Chunks that may be prepared before the state has taken them.
+inline constexpr int hopper_prepared = 2;
+
+struct HopperLayout {
+  // Loaded, [stages] each: panels of 64 columns.
+  int k;
+  int q;
+  int v;  // takes o once it has been read
+  // Prepared, [hopper_prepared] each.
+  int w;          // W = d ⊙ K in panels; not there without a preconditioner, where W is K
+  int inverse;    // (I + L)^{-1}, rounded
+  int remainder;  // what the rounding lost; bf16 only
+  int products;   // P
+  int rows;       // 4 × [chunk] fp32: what each token has one of
+  // The prepare warpgroup's own.
+  int system;  // [chunk][system_stride] fp32: L, then (I + L)^{-1}
+  int gains;   // 3 × [chunk] fp32: gain, γ, key norm
+  int barriers;
+  int bytes;
+
+  int key_stage;    // bytes of one stage of k or q, and of one W
+  int value_stage;  // bytes of one stage of v
+  int system_stride;
+};
+
+constexpr HopperLayout hopper_layout(int K, int block_v, int stages, bool preconditioned, bool has_remainder) {
+  HopperLayout layout{};
+  layout.key_stage = K / 64 * hopper_panel;
+  layout.value_stage = block_v / 64 * hopper_panel;
+  layout.system_stride = hopper_chunk + 4;
+  int offset = 0;
+  layout.k = offset;
+  offset += stages * layout.key_stage;
+  layout.q = offset;
+  offset += stages * layout.key_stage;
+  layout.v = offset;
+  offset += stages * layout.value_stage;
+  layout.w = offset;
+  offset += preconditioned ? hopper_prepared * layout.key_stage : 0;
+  layout.inverse = offset;
+  offset += hopper_prepared * hopper_panel;
+  layout.remainder = offset;
+  offset += has_remainder ? hopper_prepared * hopper_panel : 0;
+  layout.products = offset;
+  offset += hopper_prepared * hopper_panel;
+  layout.rows = offset;
+  offset += hopper_prepared * 4 * hopper_chunk * 4;
+  layout.system = offset;
+  offset += hopper_chunk * layout.system_stride * 4;
+  layout.gains = offset;
+  offset += 3 * hopper_chunk * 4;
+  layout.barriers = offset;
+  offset += (2 * stages + 2 * hopper_prepared) * 8;
+  layout.bytes = offset;
+  return layout;
+}
+
+/// What a Hopper kernel takes besides ForwardParameters: CUtensorMaps of q, k and v over [tokens, heads, columns].
+struct alignas(64) TensorMap {
+  unsigned long long words[16];
+};
+struct HopperMaps {
+  TensorMap q;
+  TensorMap k;
+  TensorMap v;
+};
+
+}  // namespace osdn

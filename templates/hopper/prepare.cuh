@@ -1,0 +1,280 @@
+// The prepare role: everything of a chunk that does not need the state, one or two chunks ahead of it.
+//
+//   W = d ⊙ K      L = tril₋₁(Diag(β) K Wᵀ)      T = (I + L)⁻¹      P = tril(Q Wᵀ)
+//
+// One warpgroup. K and Q are as stored; with an in-kernel L2 norm, factors go where delta_rule.cuh says.
+#pragma once
+
+#include "device/bulk_copy.cuh"
+#include "device/element.cuh"
+#include "device/swizzle.cuh"
+#include "device/warpgroup.cuh"
+#include "device/wgmma.cuh"
+#include "hopper/chain.cuh"
+#include "inverse.cuh"
+#include "recurrence.cuh"
+#include "write_scale.cuh"
+
+namespace osdn {
+
+template <class Traits>
+struct HopperPreparation {
+  using Shared = HopperShared<Traits>;
+  using Group = Warpgroup<1>;
+  using Type = Element<Traits::type>;
+  using Storage = typename Type::Storage;
+  using Family = Recurrence<Traits>;
+  static constexpr int C = Traits::chunk;
+  static constexpr int K = Traits::K;
+  static constexpr bool preconditioned = Shared::preconditioned;
+  static constexpr bool has_gamma = preconditioned && Forgetting<Traits>::active && !Forgetting<Traits>::per_channel;
+  static constexpr int stride = Shared::layout.system_stride;
+
+  const ForwardParameters& p;
+  const Shared shared;
+  typename Shared::Loaded stage;
+  typename Shared::Prepared slot;
+
+  /// What this thread fetches of a chunk, the numbers of one row and one feature: loaded a chunk ahead.
+  struct Inputs {
+    float beta;
+    float gain;
+    float gamma;
+    float d;
+  };
+
+  explicit HopperPreparation(const ForwardParameters& parameters) : p(parameters) {}
+
+  static Storage& element(unsigned char* panels, int row, int column) {
+    return *reinterpret_cast<Storage*>(panels + panel_offset<C>(row, column));
+  }
+
+  /// Rows behind the end get what leaves everything as it is.
+  Inputs fetch(const Chain<Traits>& chain, long long chunk) const {
+    Inputs in{0.0F, 0.0F, 1.0F, 1.0F};
+    if (chunk >= chain.sequence.chunks) return in;
+    const int thread = Group::thread();
+    const long long token = chain.sequence.begin + chunk * C + thread;
+    if (thread < chain.rows_of(chunk)) {
+      in.beta = load_beta<Traits>(p, token, chain.head);
+      if constexpr (preconditioned) in.gain = p.gain[chain.head * all_tokens(p) + token];
+      if constexpr (has_gamma) in.gamma = Forgetting<Traits>::gamma(p, token, chain.head);
+    }
+    if constexpr (preconditioned) {
+      const long long number = chain.head * all_chunks<C>(p) + chain.sequence.first_chunk + chunk;
+      if (thread < K) in.d = p.d_chunks[number * K + thread];
+    }
+    return in;
+  }
+
+  /// Zeros behind the end: K's rows meet numbers of this sequence in products, so they must not be another's.
+  void clear_tail(unsigned char* k, int rows) const {
+    for (int i = rows * (K / 8) + Group::thread(); i < C * (K / 8); i += Group::threads) {
+      const int column = i % (K / 8) * 8;
+      *reinterpret_cast<uint4*>(k + panel_offset<C>(i / (K / 8), column)) = uint4{0, 0, 0, 0};
+    }
+  }
+
+  /// The norm's factor of a row, by two neighbouring threads.
+  static float norm_scale(const unsigned char* panels) {
+    const int row = Group::thread() / 2;
+    float sum = 0;
+#pragma unroll 4
+    for (int c = Group::thread() % 2 * 8; c < K; c += 16) {
+      const uint4 eight = *reinterpret_cast<const uint4*>(panels + panel_offset<C>(row, c));
+      const unsigned pairs[4] = {eight.x, eight.y, eight.z, eight.w};
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const float low = Type::to_float(static_cast<unsigned short>(pairs[i] & 0xffffU));
+        const float high = Type::to_float(static_cast<unsigned short>(pairs[i] >> 16));
+        sum = fmaf(low, low, fmaf(high, high, sum));
+      }
+    }
+    return l2_norm_scale<Traits>(sum + __shfl_xor_sync(all_lanes, sum, 1));
+  }
+
+  /// What each token has one of.
+  void make_rows(const Inputs& in, unsigned char* k, unsigned char* q) const {
+    const int i = Group::thread();
+    if constexpr (Traits::qk_l2norm) {
+      const float key = norm_scale(k);
+      const float query = norm_scale(q);
+      if (i % 2 == 0) {
+        shared.key_scale()[i / 2] = key;
+        shared.output_factor(slot.place)[i / 2] = p.scale * query;
+      }
+      Group::sync();
+    }
+    if (i < C) {
+      const float key = Traits::qk_l2norm ? shared.key_scale()[i] : 1.0F;
+      shared.value_factor(slot.place)[i] = Family::value_coefficient(in.beta);
+      shared.erase_factor(slot.place)[i] = Family::erase_coefficient(in.beta) * key;
+      // Write keys that are formed here have the norm; DeltaNet's are K as stored.
+      shared.write_factor(slot.place)[i] = preconditioned ? 1.0F : key;
+      if constexpr (!Traits::qk_l2norm) shared.output_factor(slot.place)[i] = p.scale;
+      if constexpr (preconditioned) shared.gain()[i] = in.gain;
+      if constexpr (has_gamma) shared.gamma()[i] = in.gamma;
+    }
+    Group::sync();
+  }
+
+  /// W = d ⊙ K, by replaying d through the chunk: a feature a thread.
+  void make_write_keys(float d, const Chain<Traits>& chain, long long chunk, int rows, unsigned char* k,
+                       unsigned char* w) const {
+    if constexpr (!preconditioned) return;
+    const int feature = Group::thread();
+    if (feature >= K) return;
+    // Row i's element lies at column ^ (i % 8) 16-byte chunks from the row's start.
+    const int column = panel_offset<C>(0, feature);
+#pragma unroll 1
+    for (int first = 0; first < C; first += 8) {
+#pragma unroll
+      for (int j = 0; j < 8; ++j) {
+        const int i = first + j;
+        const int offset = first * panel_row + j * panel_row + (column ^ (j << 4));
+        const float scale = Traits::qk_l2norm ? shared.key_scale()[i] : 1.0F;
+        const float key = Type::to_float(*reinterpret_cast<const Storage*>(k + offset)) * scale;
+        *reinterpret_cast<Storage*>(w + offset) = Type::from_float(i < rows ? d * key : 0.0F);
+        float gamma = 1.0F;
+        if constexpr (has_gamma) gamma = shared.gamma()[i];
+        if constexpr (Forgetting<Traits>::per_channel) {
+          if (i < rows) gamma = Forgetting<Traits>::gamma(p, chain.sequence.begin + chunk * C + i, chain.head, feature);
+        }
+        d = advance<Traits>(d, gamma, shared.gain()[i], key * key, p);
+      }
+    }
+  }
+
+  /// L_ij = β_i ⟨k_i, w_j⟩ for j < i in fp32, P_ij = ⟨q_i, w_j⟩ for j ≤ i as the state's operand.
+  void make_products(unsigned char* k, unsigned char* q, unsigned char* w) const {
+    const RowOperand<C> keys(k);
+    const RowOperand<C> queries(q);
+    const RowOperand<C> write_keys(w);
+    float l[C / 2];
+    float qw[C / 2];
+    wgmma_fence();
+#pragma unroll
+    for (int s = 0; s < K / 16; ++s) wgmma<Traits::type>(l, keys(s), write_keys(s), s > 0);
+    wgmma_commit();
+#pragma unroll
+    for (int s = 0; s < K / 16; ++s) wgmma<Traits::type>(qw, queries(s), write_keys(s), s > 0);
+    wgmma_commit();
+    wgmma_wait<1>();
+    pin(l);
+    store_system(l);
+    wgmma_wait<0>();
+    pin(qw);
+    store_products(qw);
+  }
+
+  void store_system(const float (&l)[C / 2]) const {
+    const float* erase = shared.erase_factor(slot.place);
+    const float* write = shared.write_factor(slot.place);
+    const int row = 16 * Group::warp() + lane_id() / 4;
+#pragma unroll
+    for (int j = 0; j < C / 8; ++j) {
+      if (j / 2 > Group::warp()) continue;  // above the diagonal nobody reads
+      const int column = 8 * j + lane_id() % 4 * 2;
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        const int i = row + 8 * r;
+        float2 pair;
+        pair.x = column < i ? l[4 * j + 2 * r] * (erase[i] * write[column]) : 0.0F;
+        pair.y = column + 1 < i ? l[4 * j + 2 * r + 1] * (erase[i] * write[column + 1]) : 0.0F;
+        *reinterpret_cast<float2*>(shared.system() + i * stride + column) = pair;
+      }
+    }
+  }
+
+  void store_products(const float (&qw)[C / 2]) const {
+    unsigned char* const products = shared.products(slot.place);
+    const int row = 16 * Group::warp() + lane_id() / 4;
+#pragma unroll
+    for (int j = 0; j < C / 8; ++j) {
+      const int column = 8 * j + lane_id() % 4 * 2;
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        const int i = row + 8 * r;
+        const float low = column <= i ? qw[4 * j + 2 * r] : 0.0F;
+        const float high = column + 1 <= i ? qw[4 * j + 2 * r + 1] : 0.0F;
+        *reinterpret_cast<unsigned*>(products + panel_chunk(i, j) + lane_id() % 4 * 4) = Type::pack(low, high);
+      }
+    }
+  }
+
+  /// (I + L)^{-1} as the state's operand: rounded, and what the rounding lost.
+  void round_inverse() const {
+    unsigned char* const inverse = shared.inverse(slot.place);
+    unsigned char* const remainder = shared.remainder(slot.place);
+#pragma unroll 1
+    for (int item = Group::thread(); item < C * C / 8; item += Group::threads) {
+      const int row = item / 8;
+      const int chunk = item % 8;
+      const float4* const from = reinterpret_cast<const float4*>(shared.system() + row * stride + 8 * chunk);
+      const float4 first = from[0];
+      const float4 second = from[1];
+      float x[8] = {first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w};
+      unsigned rounded[4];
+      unsigned lost[4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const float low = 8 * chunk + 2 * i <= row ? x[2 * i] : 0.0F;
+        const float high = 8 * chunk + 2 * i + 1 <= row ? x[2 * i + 1] : 0.0F;
+        rounded[i] = Type::pack(low, high);
+        lost[i] = Type::pack(low - Type::to_float(static_cast<unsigned short>(rounded[i] & 0xffffU)),
+                             high - Type::to_float(static_cast<unsigned short>(rounded[i] >> 16)));
+      }
+      const int to = panel_chunk(row, chunk);
+      *reinterpret_cast<uint4*>(inverse + to) = uint4{rounded[0], rounded[1], rounded[2], rounded[3]};
+      if constexpr (Shared::has_remainder) {
+        *reinterpret_cast<uint4*>(remainder + to) = uint4{lost[0], lost[1], lost[2], lost[3]};
+      }
+    }
+  }
+
+  void prepare(const Chain<Traits>& chain, long long chunk, const Inputs& in) {
+    const int rows = chain.rows_of(chunk);
+    unsigned char* const k = shared.k(stage.place);
+    unsigned char* const q = shared.q(stage.place);
+    unsigned char* const w = shared.w(slot.place, stage.place);
+    shared.full(stage.place).wait(stage.parity);
+    shared.taken(slot.place).wait(slot.parity ^ 1);
+    if (rows < C) {
+      clear_tail(k, rows);
+      Group::sync();
+    }
+    make_rows(in, k, q);
+    make_write_keys(in.d, chain, chunk, rows, k, w);
+    fence_async_proxy();
+    Group::sync();
+    make_products(k, q, w);
+    if (lane_id() == 0) shared.empty(stage.place).arrive();
+    Group::sync();
+    invert_blocked<C, stride, Group>(shared.system());
+    round_inverse();
+    fence_async_proxy();
+    Group::sync();
+    if (Group::thread() == 0) shared.ready(slot.place).arrive();
+    stage.next();
+    slot.next();
+  }
+
+  void run() {
+    for_each_chain<Traits>(p, [&](const Chain<Traits>& chain) {
+      Inputs next = fetch(chain, 0);
+#pragma unroll 1
+      for (long long c = 0; c < chain.sequence.chunks; ++c) {
+        const Inputs in = next;
+        next = fetch(chain, c + 1);
+        prepare(chain, c, in);
+      }
+      if constexpr (!preconditioned) {  // nobody else would write the d that is asked for
+        if (p.final_d != nullptr && chain.split == 0 && Group::thread() < K) {
+          p.final_d[(chain.n * p.value_heads + chain.head) * K + Group::thread()] = 1.0F;
+        }
+      }
+    });
+  }
+};
+
+}  // namespace osdn

@@ -1,0 +1,121 @@
+// What the Hopper schedule takes, what it launches, and where its candidates stand in the space.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "generator/constraints.hpp"
+#include "generator/plan.hpp"
+#include "templates/hopper/layout.cuh"
+
+namespace osdn::generator {
+namespace {
+
+const Architecture h100 = find_architecture("sm_90a").value_or_throw();
+
+Config hopper(const char* text) {
+  return parse_config(std::string("schedule=hopper,") + text).value_or_throw();
+}
+
+TEST(Hopper, SaysWhatItDoesNotTake) {
+  const struct {
+    const char* rule;
+    Problem problem;
+    Config config;
+    const char* architecture;
+    const char* sentence;
+  } cases[] = {
+      {"hopper_architecture",
+       {},
+       hopper("warps=8"),
+       "sm_80",
+       "schedule = hopper uses instructions that only sm_90a has, not sm_80: choose schedule = portable"},
+      {"hopper_architecture",
+       {},
+       hopper("warps=8"),
+       "sm_100",
+       "schedule = hopper uses instructions that only sm_90a has, not sm_100: choose schedule = portable"},
+      {"hopper_problem",
+       {.type = ElementType::fp32},
+       hopper("warps=8"),
+       "sm_90",
+       "schedule = hopper takes bf16 and fp16 elements, not fp32: choose schedule = portable"},
+      {"hopper_problem",
+       {.k = 96},
+       hopper("warps=8"),
+       "sm_90",
+       "schedule = hopper takes k = 64 or 128, not 96: choose schedule = portable"},
+      {"hopper_problem",
+       {.v = 96},
+       hopper("warps=8"),
+       "sm_90",
+       "schedule = hopper takes v in multiples of 64, not 96: choose schedule = portable"},
+      {"hopper_chunk", {}, hopper("warps=8,chunk=32"), "sm_90", "schedule = hopper takes chunk = 64, not 32"},
+      {"hopper_chunk",
+       {},
+       hopper("warps=8,inverse=substitution"),
+       "sm_90",
+       "schedule = hopper takes inverse = blocked, not substitution"},
+      {"hopper_state",
+       {.v = 256},
+       hopper("warps=8"),
+       "sm_90",
+       "schedule = hopper holds 256 value columns (v = 256 over value_split = 1) in warps = 8 warps; it takes 64 in 4 "
+       "warps or 128 in 8: choose another value_split or number of warps"},
+      {"has_kernels",
+       {},
+       parse_config("schedule=hopper_fused,warps=8").value_or_throw(),
+       "sm_90",
+       "schedule = hopper_fused has no kernels in this version: choose portable or hopper"},
+  };
+  for (const auto& c : cases) {
+    const auto out = check(c.problem, c.config, find_architecture(c.architecture).value_or_throw());
+    ASSERT_FALSE(out) << c.sentence;
+    EXPECT_EQ(out.error().context, c.rule);
+    EXPECT_EQ(out.error().message, c.sentence);
+  }
+}
+
+TEST(Hopper, AsksForTheSharedMemoryThatItsKernelLaysOut) {
+  const Problem problem{};  // K = V = 128, bf16, preconditioned
+  // Tiles of 64 tokens by 64 columns take 8,192 bytes: two stages of K, Q and V (two tiles each); W (two), the inverse,
+  // its remainder and P, twice; then 4 rows of 64 numbers twice, 64 × 68 numbers, 3 rows, and 8 barriers.
+  const std::size_t bytes = 2 * 6 * 8192 + 2 * 5 * 8192 + 2 * 4 * 256 + 64 * 68 * 4 + 3 * 256 + 8 * 8;
+  EXPECT_EQ(shared_bytes(delta_rule_hopper, problem, hopper("warps=8,stages=2")), bytes);
+  EXPECT_TRUE(check(problem, hopper("warps=8,stages=2"), h100));
+  const auto refused = check(problem, hopper("warps=8,stages=3"), h100);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().context, "shared_memory");
+  EXPECT_TRUE(check(problem, hopper("warps=4,stages=3,value_split=2"), h100));
+}
+
+TEST(Hopper, PlansAPersistentKernelBehindThePreconditioner) {
+  const Plan made = plan(Problem{}, hopper("warps=8,stages=2"), h100).value_or_throw();
+  ASSERT_EQ(made.kernels.size(), 2u);
+  EXPECT_FALSE(made.kernels[0].hopper);
+  const KernelPlan& kernel = made.kernels[1];
+  EXPECT_EQ(kernel.entry, "osdn_delta_rule_hopper");
+  EXPECT_EQ(kernel.threads, 512);
+  EXPECT_TRUE(kernel.hopper);
+  EXPECT_NE(kernel.source.find("__launch_bounds__(512, 1)"), std::string::npos);
+  EXPECT_TRUE(std::any_of(kernel.headers.begin(), kernel.headers.end(),
+                          [](const Header& h) { return h.name == "hopper/state.cuh"; }));
+  const auto ctas = [&](const Shape& shape) { return made.launches(shape).begin()[1].ctas; };
+  EXPECT_EQ(ctas({.b = 2, .t = 100, .h = 3, .hv = 3}), 6);
+  EXPECT_EQ(ctas({.b = 8, .t = 100, .h = 64, .hv = 64}), 132);
+}
+
+TEST(Hopper, HasItsCandidatesOnHopperAlone) {
+  const auto count = [](const char* name, bool legal) {
+    const auto space = configuration_space(Problem{}, find_architecture(name).value_or_throw()).value_or_throw();
+    return std::count_if(space.begin(), space.end(), [&](const Candidate& c) {
+      return c.config.schedule == Schedule::hopper && (!legal || c.refusal.empty());
+    });
+  };
+  EXPECT_EQ(count("sm_80", false), 0);
+  EXPECT_EQ(count("sm_100", false), 0);
+  // {128 columns in 8 warps: 1 or 2 stages; 64 in 4: 1, 2 or 3} × the preconditioner's 8 choices
+  EXPECT_EQ(count("sm_90", true), 5 * 8);
+}
+
+}  // namespace
+}  // namespace osdn::generator
