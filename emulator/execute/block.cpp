@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "execute/operations.hpp"
+#include "execute/warpgroup.hpp"
 #include "measure/meter.hpp"
 #include "strict/strict.hpp"
 
@@ -89,6 +90,8 @@ void Block::reset(std::uint64_t index) {
   ways_given_ = 0;
   held_.reset();
   barriers_.fill({});
+  requests_.assign((warps_.size() + kWarpgroup - 1) / kWarpgroup, {});
+  register_pool_ = 0;
   arrivals_.clear();
   bulk_.reset();
   polls_.assign(warps_.size(), 0);
@@ -114,6 +117,8 @@ void Block::reset_warp(Warp& warp) {
   warp.copies_begun = 0;
   warp.commits.fill(0);
   warp.products = {};
+  warp.thread_registers = program_.thread_registers;
+  warp.adjusted.clear();
   warp.arrived = false;
   warp.frames.assign(1, Frame{});
   warp.frames_kept = 0;
@@ -155,6 +160,7 @@ bool Block::advance(std::uint64_t warp_instructions) {
   for (const Warp& warp : warps_) {
     if (alive(warp)) raise_stuck();
   }
+  check_registers();
   if (meter_) meter_->end();
   return true;
 }
@@ -344,10 +350,7 @@ void Block::raise_stuck() {
       if (path.state == Path::State::collective || path.state == Path::State::aligned) {
         raise(warp, *path.ip, lane, Fault::Kind::divergent_barrier, "waits for lanes of its warp that wait elsewhere");
       }
-      if (path.state == Path::State::blocked) {
-        raise(warp, *path.ip, lane, Fault::Kind::divergent_barrier,
-              "waits for matrix products that other warps of its warpgroup never issue");
-      }
+      if (path.state == Path::State::blocked) raise_blocked(warp, *path.ip);
       if (first == nullptr) first = &warp;
     }
   }

@@ -72,6 +72,10 @@ class Block {
   [[nodiscard]] Printer& printer() { return *launch_.printer; }
   [[nodiscard]] Barrier& barrier(unsigned id) { return barriers_[id]; }
   [[nodiscard]] Random& random() { return random_; }
+  /// What setmaxnreg moves: registers of a thread, times warps.
+  [[nodiscard]] std::uint32_t& register_pool() { return register_pool_; }
+  /// The warp issues its product number `number`, from 0. What was asked first; equal to `request` when all is well.
+  ProductRequest agree(const Warp& warp, std::uint64_t number, const ProductRequest& request);
   // What mbarrier objects need (mbarrier.cpp).
   /// The lane arrives at the object when the copies that it has begun so far have landed.
   void arrive_after_copies(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t object);
@@ -110,6 +114,8 @@ class Block {
   /// Keeps a warp's fault until the block ends, or throws the one that says more.
   void hold(Warp& warp, const PatientFault& raised);
   void check_barriers();
+  void check_registers() const;
+  [[noreturn]] void raise_blocked(const Warp& warp, const Instruction& in) const;
   /// What warps are blocked by may be over: they try again.
   void wake_blocked();
   void settle_arrivals(std::size_t count);
@@ -133,6 +139,12 @@ class Block {
   bool turn_over_ = false;  ///< of the warp that runs
   unsigned ways_given_ = 0;
   std::array<Barrier, 16> barriers_{};
+  struct Requests {
+    std::uint64_t first = 0;  ///< number of the first one that not all four warps have issued
+    std::deque<ProductRequest> open;
+  };
+  std::uint32_t register_pool_ = 0;
+  std::vector<Requests> requests_;  ///< of each warpgroup
   struct Arrival {
     Warp* warp = nullptr;
     const Instruction* in = nullptr;

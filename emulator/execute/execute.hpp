@@ -51,6 +51,8 @@ struct Fault {
     undefined,          ///< what nobody wrote decides a branch, forms an address or reaches global memory
     race,               ///< two threads touch a byte, one writes, and nothing orders them
     mbarrier,           ///< an mbarrier object that is none, or whose counts are overrun
+    registers,          ///< setmaxnreg that not all warps execute, or that goes the wrong way
+    proxy,              ///< fence.proxy.async is missing between accesses of the generic and the async proxy
     in_flight,          ///< the source or target of an asynchronous operation is touched before it was waited for
     tensor_map,         ///< a tensor map that is none, or that the copy cannot use
   };

@@ -35,6 +35,10 @@ const char* name_of(Fault::Kind kind) {
       return "race";
     case Fault::Kind::mbarrier:
       return "mbarrier";
+    case Fault::Kind::registers:
+      return "register counts";
+    case Fault::Kind::proxy:
+      return "missing proxy fence";
     case Fault::Kind::in_flight:
       return "asynchronous operation in flight";
     case Fault::Kind::tensor_map:

@@ -26,6 +26,8 @@ enum class Flow : std::uint8_t {
   matrix_move,
   matrix_multiply,
   warpgroup_multiply,
+  warpgroup_fence,
+  warpgroup_wait,
   shuffle,  ///< operation: ShuffleMode
   vote,     ///< operation: VoteMode
   match,    ///< operation: MatchMode

@@ -63,6 +63,8 @@ struct InstructionNote {
   enum class Order : std::uint8_t { weak, relaxed, acquire, release, acq_rel } order = Order::weak;
   enum class Scope : std::uint8_t { cta, cluster, gpu, sys } scope = Scope::gpu;
   bool fence = false;               ///< of memory, with order and scope
+  bool proxy_fence = false;         ///< between the generic proxy and the async one, for shared memory
+  bool renames = false;             ///< a plain mov, which a device need not execute
   bool exchange = false;            ///< lanes hand each other values: shfl, vote, match, redux
   bool matrix = false;              ///< ldmatrix, stmatrix: lanes hold addresses of rows
   std::uint8_t register_bytes = 0;  ///< of each register of a load or store
@@ -118,8 +120,9 @@ struct Program {
   std::vector<InstructionNote> notes;
   std::vector<ValueUse> uses;  ///< index for index with code
   std::vector<std::uint32_t> use_list;
-  std::uint32_t values = 0;           ///< virtual registers of all functions
-  std::vector<Footprint> footprints;  ///< index for index with code
+  std::uint32_t values = 0;                ///< virtual registers of all functions
+  std::vector<std::uint32_t> value_names;  ///< of each: index into register_names
+  std::vector<Footprint> footprints;       ///< index for index with code
   std::vector<RegisterPlace> places;
   std::vector<RegisterPlace> unwritten;
   std::vector<std::string> register_names;
@@ -135,7 +138,9 @@ struct Program {
   std::uint32_t local_bytes = 0;
   std::uint32_t static_shared = 0;
   std::uint32_t parameter_bytes = 0;
-  std::uint32_t reserved_shared = 0;  ///< bytes behind all others that belong to the system
+  std::uint32_t thread_registers = 0;  ///< that a thread begins with, for setmaxnreg; 0: the PTX does not say
+  bool async_proxy = false;            ///< something reads or writes shared memory by the async proxy
+  std::uint32_t reserved_shared = 0;   ///< bytes behind all others that belong to the system
 };
 
 /// Where a thread returns to: nodes of a tree, shared by all lanes with the same history of calls.
@@ -179,9 +184,18 @@ struct PendingCopy {
   alignas(16) std::array<std::array<std::byte, 16>, kLanes> bytes{};
 };
 
+/// What the warps of a warpgroup must agree on when they issue a product of matrices (wgmma).
+struct ProductRequest {
+  const Instruction* in = nullptr;
+  std::uint64_t a = 0, b = 0;  ///< descriptors
+  bool adds = false;
+  unsigned warps = 0;  ///< that have issued it
+};
+
 /// The products of matrices (wgmma) that one warp has issued and has not waited for.
 struct Products {
   std::uint64_t issued = 0;           ///< since the block began
+  std::uint64_t awaited = 0;          ///< of them, so many have been waited for
   std::vector<std::uint64_t> groups;  ///< how many were issued when each open group was committed
 };
 
@@ -231,8 +245,10 @@ struct Warp {
   std::uint64_t copies_begun = 0;
   std::array<std::uint32_t, kLanes> commits{};  ///< asynchronous groups each lane has closed
   Products products;
-  unsigned diverged_slices = 0;  ///< since paths last joined
-  bool arrived = false;          ///< something happened that barriers wait for
+  std::uint32_t thread_registers = 0;        ///< setmaxnreg: of each thread
+  std::vector<const Instruction*> adjusted;  ///< the setmaxnreg that it has executed
+  unsigned diverged_slices = 0;              ///< since paths last joined
+  bool arrived = false;                      ///< something happened that barriers wait for
 };
 
 /// Thrown by handlers; carries a complete Fault.

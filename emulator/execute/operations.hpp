@@ -248,6 +248,7 @@ void mbarrier_pending(Warp&, const Instruction&, std::uint32_t mask);
 void warpgroup_fence(Warp&, const Instruction&, std::uint32_t mask);
 void warpgroup_commit(Warp&, const Instruction&, std::uint32_t mask);
 void warpgroup_wait(Warp&, const Instruction&, std::uint32_t mask);
+void set_registers(Warp&, const Instruction&, std::uint32_t mask);
 void copy_commit(Warp&, const Instruction&, std::uint32_t mask);
 void copy_wait(Warp&, const Instruction&, std::uint32_t mask);
 void copy_wait_all(Warp&, const Instruction&, std::uint32_t mask);

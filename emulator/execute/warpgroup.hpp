@@ -13,6 +13,7 @@
 namespace emulator {
 
 constexpr unsigned kWarpgroup = 4;  ///< warps
+constexpr unsigned kUnitBytes = 16;
 
 // Instruction::mode of wgmma.mma_async.
 constexpr std::uint8_t kSharedA = 1;        ///< A is described, not in registers
@@ -34,6 +35,24 @@ class DescribedMatrix {
         swizzle_((4 - static_cast<unsigned>(descriptor >> 62)) & 3),
         transposed_(transposed) {
     if (swizzle_ == 0) base_ = 0;
+  }
+
+  /// What is wrong with where it begins, given how many rows (or columns of B) it has; null: nothing. `elements` of a
+  /// unit.
+  [[nodiscard]] const char* misplaced(unsigned lines, unsigned elements) const {
+    if (swizzle_ == 0) return nullptr;
+    const unsigned width = 1u << swizzle_, inside = static_cast<unsigned>(start_ >> 4) % 8;
+    if (inside >= width || (start_ >> 7 & (width - 1)) != (base_ & (width - 1))) {
+      return "a matrix descriptor whose swizzle pattern does not begin where it must: at a multiple of 1024, 512 or "
+             "256 "
+             "bytes for 128, 64 or 32 bytes of swizzle, unless the base offset says where";
+    }
+    const unsigned units = transposed_ ? lines / elements : 2;
+    if (inside != 0 && inside + units > width) {
+      return "a matrix descriptor that begins so far inside a row of the swizzle pattern that the matrix leaves the "
+             "row";
+    }
+    return nullptr;
   }
 
   /// The offset in shared memory of a unit. K-major: unit `k` of row (or column of B) `mn`. MN-major: unit `mn` of
@@ -62,7 +81,36 @@ class DescribedMatrix {
   bool transposed_;
 };
 
-/// The warp issues one more product. Raises where there is no whole warpgroup.
+/// Calls f(offset, line, k, of_a) for the units of shared memory that the warp's part of a product reads. `line`: the
+/// unit's row of the warp's 16 rows of A, or column of B; of an MN-major matrix the first of them. `k`: its first k.
+template <class F>
+void each_operand_unit(const Warp& warp, const Instruction& in, F f) {
+  const auto descriptor = [&](unsigned operand) {
+    const RowOperand at = in.operand[operand];
+    return *reinterpret_cast<const std::uint64_t*>(warp.base[static_cast<unsigned>(at) & 1u] + (at & ~1));
+  };
+  const InstructionNote& note = warp.program->notes[static_cast<std::size_t>(&in - warp.code)];
+  const unsigned elements = kUnitBytes / note.flow.width;
+  const auto matrix = [&](unsigned operand, bool transposed, unsigned first, unsigned count, bool of_a) {
+    const DescribedMatrix where(descriptor(operand), transposed);
+    const unsigned lines = transposed ? elements : 1, step = transposed ? 1 : elements;
+    for (unsigned line = 0; line < count; line += lines) {
+      for (unsigned k = 0; k < 2 * elements; k += step) {
+        f(where.unit((first + line) / lines, k / step), line, k, of_a);
+      }
+    }
+  };
+  if ((in.mode & kSharedA) != 0) {
+    matrix(1, (in.mode & kTransposedA) != 0, warp.index % kWarpgroup * 16, 16, true);
+  }
+  matrix(2, (in.mode & kTransposedB) != 0, 0, 8u * in.count, false);
+}
+
+/// Raises where the block ends within the warp's warpgroup.
+void check_warpgroup(const Warp& warp, const Instruction& in);
+
+/// The warp issues one more product. Raises where there is no whole warpgroup, where its lanes or its other warps ask
+/// for another product, and where a matrix is misplaced.
 void issue_product(Warp& warp, const Instruction& in);
 
 }  // namespace emulator

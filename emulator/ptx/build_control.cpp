@@ -78,6 +78,13 @@ void fence(Build& b) {
   b.handler(control::nothing);
 }
 
+/// fence.proxy.async (PTX ISA 9.7.13.4): one of global memory alone says nothing of shared memory.
+void proxy_fence(Build& b) {
+  b.expect_operands(0);
+  b.note().proxy_fence = b.word("space") != "global";
+  b.handler(control::nothing);
+}
+
 void barrier(Build& b) {
   const bool arrive = b.word("kind") == "arrive";
   b.expect_operands(arrive ? 2 : 1, 2);

@@ -191,6 +191,7 @@ void move(Build& b) {
   if (from.kind == Operand::Kind::name && move_named(b, type)) return;
   b.source(1, from, type);
   b.moves(1u << 1);
+  b.note().renames = true;
   b.handler(lanes().move(size_of(type)));
 }
 

@@ -57,7 +57,26 @@ void warpgroup_order(Build& b) {
   expect_sm_90a(b);
   b.expect_operands(0);
   b.family(b.operation == 0 ? "wgmma.fence" : "wgmma.commit_group");
+  if (b.operation == 0) b.flow(Flow::warpgroup_fence);
   b.handler(b.operation == 0 ? control::warpgroup_fence : control::warpgroup_commit);
+}
+
+void set_registers(Build& b) {
+  expect_sm_90a(b);
+  b.expect_operands(1);
+  b.family("setmaxnreg");
+  const std::int64_t count = b.integer(b.operand(0));
+  if (count < 24 || count > 256 || count % 8 != 0) {
+    b.syntax("setmaxnreg takes a multiple of 8 from 24 to 256, not " + std::to_string(count));
+  }
+  if (b.decoder.context().program->thread_registers == 0) {
+    b.unsupported(
+        "setmaxnreg in a kernel that begins with nobody knows how many registers: bound its threads "
+        "(__launch_bounds__, .maxntid) or its registers (.maxnreg)");
+  }
+  b.in().immediate = count;
+  b.in().mode = b.word("kind") == "inc" ? 1 : 0;
+  b.handler(control::set_registers);
 }
 
 void warpgroup_wait(Build& b) {
@@ -66,6 +85,7 @@ void warpgroup_wait(Build& b) {
   b.family("wgmma.wait_group");
   b.in().immediate = b.integer(b.operand(0));
   if (b.in().immediate < 0 || b.in().immediate > 7) b.syntax("wgmma.wait_group takes a constant from 0 to 7");
+  b.flow(Flow::warpgroup_wait);
   b.handler(control::warpgroup_wait);
 }
 
@@ -92,6 +112,7 @@ void warpgroup_multiply(Build& b) {
   if (narrow && described && transposes(b, 6)) b.in().mode |= kTransposedA;
   if (narrow && transposes(b, described ? 7 : 6)) b.in().mode |= kTransposedB;
   b.in().count = static_cast<std::uint8_t>(n / 8);
+  b.decoder.context().program->async_proxy = true;
   b.note().warp_flops = 2 * 16 * n * (narrow ? 16 : 8);
   b.flow(Flow::warpgroup_multiply, 0, narrow ? element : Type::b32);
   b.note().flow.data = d == Type::f16 ? kHalfResult | kHalfAddend : 0;

@@ -69,6 +69,7 @@ void leave(Build&);
 void trap(Build&);
 void nothing(Build&);
 void fence(Build&);
+void proxy_fence(Build&);
 void barrier(Build&);
 void barrier_reduction(Build&);
 void warp_barrier(Build&);
@@ -103,6 +104,7 @@ void mbarrier_copies(Build&);
 void warpgroup_order(Build&);
 void warpgroup_wait(Build&);
 void warpgroup_multiply(Build&);
+void set_registers(Build&);
 
 // build_bulk.cpp
 void bulk_copy(Build&);

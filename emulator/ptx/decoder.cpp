@@ -264,6 +264,7 @@ void FunctionDecoder::note_uses(std::uint32_t base) {
     }
   }
   program.values += static_cast<std::uint32_t>(vregs_.size());
+  for (const VirtualRegister& vreg : vregs_) program.value_names.push_back(context_.register_name(vreg.name));
 }
 
 void FunctionDecoder::finish() {

@@ -204,6 +204,18 @@ std::vector<std::vector<std::uint32_t>> call_graph(const Program& program, const
   return calls;
 }
 
+/// What a thread begins with where setmaxnreg will change it: as many as the directives leave it, in units of 8.
+std::uint32_t first_registers(const ptx::Function& entry, const Profile& profile) {
+  std::uint64_t most = 256;
+  if (entry.max_registers == 0 && entry.max_threads == 0) return 0;
+  if (entry.max_registers != 0) most = std::min(most, entry.max_registers);
+  if (entry.max_threads != 0) {
+    const std::uint64_t threads = (entry.max_threads + kLanes - 1) / kLanes * kLanes * entry.min_blocks;
+    most = std::min(most, static_cast<std::uint64_t>(profile.registers_per_block) / threads);
+  }
+  return static_cast<std::uint32_t>(most / 8 * 8);
+}
+
 std::unique_ptr<LoadedKernel> decode_entry(const ptx::ModuleSyntax& module, const ptx::Function& entry,
                                            const std::map<std::string_view, std::uint64_t>& globals,
                                            const Profile& profile) {
@@ -223,6 +235,7 @@ std::unique_ptr<LoadedKernel> decode_entry(const ptx::ModuleSyntax& module, cons
     if (offset > 32764) fail_unsupported(parameter.line, "more than 32764 bytes of parameters");
   }
   program.parameter_bytes = static_cast<std::uint32_t>(offset);
+  program.thread_registers = first_registers(entry, profile);
   context.function_number(entry);
   std::vector<std::size_t> first_site;  // of each function
   for (std::uint32_t number = 0; number < context.order.size(); ++number) {

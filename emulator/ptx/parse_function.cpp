@@ -42,6 +42,8 @@ void performance_directives(Cursor& cursor, Function& result) {
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       cursor.unsupported("the directive ." + std::string(name) + " is not supported");
     }
+    if (name == "maxnreg") result.max_registers = product;
+    if (name == "minnctapersm") result.min_blocks = std::max<std::uint64_t>(product, 1);
     if (name == "maxntid" || name == "reqntid") result.max_threads = product;
     if (name == "reqntid") result.required_threads = extents;
   }

@@ -240,7 +240,7 @@ const std::vector<Row>& rows() {
       {"fence", "9.7.13.4", "?order=sc|acq_rel|acquire|release scope=cta|cluster|gpu|sys", build::fence},
       {"fence", "9.7.13.4", "proxy alias", nothing},
       {"fence", "9.7.13.4", "proxy tensormap::generic order=acquire|release scope=cta|cluster|gpu|sys", nothing},
-      {"fence", "9.7.13.4", "proxy async ?space=global|shared::cta|shared::cluster", nothing},
+      {"fence", "9.7.13.4", "proxy async ?space=global|shared::cta|shared::cluster", proxy_fence},
       {"atom", "9.7.13.5",
        "?order=relaxed|acquire|release|acq_rel " SCOPE
        " ?space=global|shared|shared::cta|shared::cluster ?legacy_scope=cta|gpu|sys "
@@ -334,7 +334,7 @@ const std::vector<Row>& rows() {
       {"nanosleep", "9.7.19.2", "u32", nothing},
       {"pmevent", "9.7.19.3", "?mask", nothing},
       {"trap", "9.7.19.4", "", trap, 0},
-      {"setmaxnreg", "9.7.19.5", "kind=inc|dec sync aligned u32", nothing},
+      {"setmaxnreg", "9.7.19.5", "kind=inc|dec sync aligned u32", set_registers},
   };
   return table;
 }

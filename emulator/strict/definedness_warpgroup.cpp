@@ -12,8 +12,6 @@ namespace {
 using u32 = std::uint32_t;
 using u64 = std::uint64_t;
 
-constexpr unsigned kUnitBytes = 16;
-
 /// The rows of A (16) or columns of B with an undefined element, and where one comes from.
 struct Lines {
   std::array<bool, 256> undefined{};
@@ -38,30 +36,10 @@ void Definedness::warpgroup_product(const Look& look) {
   check(look, in.operand[2], look.mask, "describes a matrix");
   check_predicate(look, in.operand[3], look.mask, "decides whether the accumulators count");
 
-  const auto number = static_cast<u32>(&in - look.warp.code);
-  const unsigned units = look.flow.width == 4 ? 8 : 16;  // of an MN-major matrix: columns of K
-  const auto look_through = [&](RowOperand operand, bool transposed, unsigned first, unsigned count, Lines& lines) {
-    const DescribedMatrix matrix(look.value<u64>(operand)[0], transposed);
-    for (unsigned mn = 0; mn < count / (transposed ? 8 : 1); ++mn) {
-      for (unsigned k = 0; k < (transposed ? units : 2); ++k) {
-        const u64 at = matrix.unit(first / (transposed ? 8 : 1) + mn, k);
-        if (at + kUnitBytes > block_.shared_bytes()) continue;  // the handler refuses it
-        for (unsigned byte = 0; byte < kUnitBytes; ++byte) {
-          if (*shared_.bits(at + byte) == 0) continue;
-          lines.undefined[transposed ? mn * 8 + byte / 2 : mn] = true;
-          if (lines.origin != kNoOrigin) continue;
-          const OriginId known = shared_.origin(at + byte);
-          lines.origin = known != kNoOrigin ? known : origins_.add(Origin::Kind::shared, number, at + byte);
-        }
-      }
-    }
-  };
   Lines a, b;
   const bool half = (look.flow.data & kHalfResult) != 0;
   const unsigned elements = 4u * in.count, registers = half ? elements / 2 : elements;
-  if (described) {
-    look_through(in.operand[1], (in.mode & kTransposedA) != 0, look.warp.index % kWarpgroup * 16, 16, a);
-  } else {
+  if (!described) {
     for (unsigned r = 0; r < 4; ++r) {
       const RowOperand operand = in.list[registers + r];
       const u32* undefined = look.undefined<u32>(operand);
@@ -72,7 +50,20 @@ void Definedness::warpgroup_product(const Look& look) {
       }
     }
   }
-  look_through(in.operand[2], (in.mode & kTransposedB) != 0, 0, 8u * in.count, b);
+  const auto number = static_cast<u32>(&in - look.warp.code);
+  each_operand_unit(look.warp, in, [&](u64 at, unsigned line, unsigned, bool of_a) {
+    if (at + kUnitBytes > block_.shared_bytes()) return;  // the handler refuses it
+    const std::uint8_t* bits = shared_.bits(at);
+    if (std::all_of(bits, bits + kUnitBytes, [](std::uint8_t each) { return each == 0; })) return;
+    Lines& lines = of_a ? a : b;
+    const bool transposed = (in.mode & (of_a ? kTransposedA : kTransposedB)) != 0;
+    for (unsigned byte = 0; byte < kUnitBytes; ++byte) {
+      if (bits[byte] == 0) continue;
+      lines.undefined[line + (transposed ? byte / look.flow.width : 0)] = true;
+      const OriginId known = shared_.origin(at + byte);
+      lines.origin = known != kNoOrigin ? known : origins_.add(Origin::Kind::shared, number, at + byte);
+    }
+  });
 
   const u32 scale = look.predicate(in.operand[3]) ^ ((in.flags & kNegatedScale) != 0 ? kAllLanes : 0);
   const bool adds = (scale & 1u) != 0;

@@ -19,12 +19,12 @@ Fault Races::shared_fault(const Lane& lane, std::uint64_t at, const Touch& other
     if (!clocks_.ordered(lane.thread(), thread, other.stamp)) break;
     lanes &= lanes - 1;
   }
-  const unsigned thread = other.warp * unsigned{kLanes} + static_cast<unsigned>(__builtin_ctz(lanes));
+  const unsigned thread = thread_of_touch(other.warp * unsigned{kLanes} + static_cast<unsigned>(__builtin_ctz(lanes)));
+  const char* whose = other.async_proxy ? "of an asynchronous operation: nothing orders it behind that operation's end"
+                                        : "by another thread: no barrier orders them";
   Fault fault = fault_at(lane.warp, lane.in, lane.lane, Fault::Kind::race,
-                         fmt::format("{} of shared memory at offset {:#x} races with {} by another thread: no barrier "
-                                     "orders them",
-                                     mine, at, theirs));
-  fault.related.push_back({fmt::format("{}", theirs),
+                         fmt::format("{} of shared memory at offset {:#x} races with {} {}", mine, at, theirs, whose));
+  fault.related.push_back({fmt::format("{}{}", theirs, other.async_proxy ? " of an asynchronous operation" : ""),
                            true,
                            block_.place().block,
                            place_of(thread),
@@ -48,7 +48,8 @@ void Races::convict(const Warp& warp, std::uint32_t lanes) {
 void Races::raise_in_flight(const Lane& lane, const Touch& copy, const std::string& what) {
   Fault fault = fault_at(lane.warp, lane.in, lane.lane, Fault::Kind::in_flight,
                          fmt::format("the thread {}: its thread has not waited for it", what));
-  const unsigned thread = copy.warp * unsigned{kLanes} + static_cast<unsigned>(__builtin_ctz(copy.lanes));
+  const unsigned thread =
+      thread_of_touch(copy.warp * unsigned{kLanes} + static_cast<unsigned>(__builtin_ctz(copy.lanes)));
   fault.related.push_back({"the copy was issued",
                            true,
                            block_.place().block,

@@ -38,4 +38,29 @@ struct Races::Lane {
   }
 };
 
+/// Where a cell remembers a read: with its like, in place of one that is behind, else of one of its own warp, else of
+/// the older one. So of unordered reads those of two warps are kept, which is enough to see that one is not the
+/// writer's.
+inline Touch& place_of_read(SharedCell& cell, Stamp floor, const Touch& mine) {
+  for (Touch& each : cell.reads) {
+    if (each.stamp == mine.stamp && each.warp == mine.warp && each.strong == mine.strong && each.lanes != 0)
+      return each;
+  }
+  for (Touch& each : cell.reads) {
+    if (each.stamp <= floor) return each;
+  }
+  for (Touch& each : cell.reads) {
+    if (each.warp == mine.warp) return each;
+  }
+  return cell.reads[0].stamp <= cell.reads[1].stamp ? cell.reads[0] : cell.reads[1];
+}
+
+inline void remember_read(SharedCell& cell, Stamp floor, const Touch& mine) {
+  Touch& place = place_of_read(cell, floor, mine);
+  const bool joins = place.stamp == mine.stamp && place.warp == mine.warp && place.strong == mine.strong;
+  const std::uint32_t lanes = joins ? place.lanes : 0;
+  place = mine;
+  place.lanes |= lanes;
+}
+
 }  // namespace emulator

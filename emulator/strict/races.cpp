@@ -1,6 +1,7 @@
 #include "strict/races.hpp"
 
 #include "execute/block.hpp"
+#include "execute/warpgroup.hpp"
 #include "strict/race_lane.hpp"
 
 namespace emulator {
@@ -11,6 +12,11 @@ void for_lanes(std::uint32_t mask, F f) {
   for (; mask != 0; mask &= mask - 1) f(static_cast<unsigned>(__builtin_ctz(mask)));
 }
 
+/// One for each warpgroup, each in a row of its own, and a warp of them for copies.
+std::size_t agents_of(const Block& block) {
+  return block.program().async_proxy ? (block.warps() / kWarpgroup + 1) * kLanes : 0;
+}
+
 unsigned first_thread(const Warp& warp) {
   return warp.index * kLanes;
 }
@@ -18,7 +24,11 @@ unsigned first_thread(const Warp& warp) {
 }  // namespace
 
 Races::Races(Block& block, LaunchRaces& launch)
-    : block_(block), launch_(launch), clocks_(std::size_t{block.warps()} * kLanes), trace_(block.shared_bytes()) {
+    : block_(block),
+      launch_(launch),
+      clocks_(std::size_t{block.warps()} * kLanes, agents_of(block)),
+      trace_(block.shared_bytes()),
+      issuers_(agents_of(block)) {
   for (Arrivals& each : barriers_) each.waiting.resize(block.warps());
 }
 
@@ -118,7 +128,8 @@ void Races::exited(const Warp& warp, std::uint32_t lanes) {
 
 void Races::completed(unsigned id, bool counted) {
   Arrivals& barrier = barriers_[id];
-  bool all = !barrier.partial;
+  // What is in flight is known to nobody, so that not even a meeting of all threads orders everything.
+  bool all = !barrier.partial && !clocks_.has_agents();
   for (unsigned w = 0; w < block_.warps(); ++w) {
     const Warp& warp = block_.warp(w);
     all = all && barrier.waiting[w] == (counted ? warp.present : warp.present & ~warp.exited);

@@ -42,6 +42,7 @@ class Races {
   void object_awaited(const Warp& warp, std::uint32_t lanes, std::uint64_t object);
 
  private:
+  friend class AsyncProxy;
   struct Arrivals {
     std::vector<std::uint32_t> waiting;  ///< lanes of each warp
     Knowledge brought;                   ///< by those who went on
@@ -78,6 +79,10 @@ class Races {
   [[noreturn]] void raise_global(const Lane& lane, std::uint64_t at, const GlobalTouch& other, unsigned thread,
                                  const char* mine, const char* theirs);
   [[nodiscard]] std::array<unsigned, 3> place_of(unsigned thread) const;
+  /// The thread that a touch stands for: of an agent, the one that issued its latest operation.
+  [[nodiscard]] unsigned thread_of_touch(unsigned thread) const {
+    return thread < clocks_.first_agent() ? thread : issuers_[thread - clocks_.first_agent()];
+  }
 
   Block& block_;
   LaunchRaces& launch_;
@@ -93,6 +98,7 @@ class Races {
   };
   std::unordered_map<unsigned, Suspicion> suspicions_;  ///< by thread
   std::size_t in_flight_ = 0;                           ///< bytes that cells mark so
+  std::vector<unsigned> issuers_;                       ///< by agent: a thread
 
   // The block among the blocks.
   std::uint32_t index_ = 0;

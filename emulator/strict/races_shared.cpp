@@ -29,31 +29,6 @@ void Races::shared(const Lane& origin) {
 
 namespace {
 
-/// Where a cell remembers a read: with its like, in place of one that is behind, else of one of its own warp, else of
-/// the older one. So of unordered reads those of two warps are kept, which is enough to see that one is not the
-/// writer's.
-Touch& place_of_read(SharedCell& cell, Stamp floor, const Touch& mine) {
-  for (Touch& each : cell.reads) {
-    if (each.stamp == mine.stamp && each.warp == mine.warp && each.strong == mine.strong && each.lanes != 0)
-      return each;
-  }
-  for (Touch& each : cell.reads) {
-    if (each.stamp <= floor) return each;
-  }
-  for (Touch& each : cell.reads) {
-    if (each.warp == mine.warp) return each;
-  }
-  return cell.reads[0].stamp <= cell.reads[1].stamp ? cell.reads[0] : cell.reads[1];
-}
-
-void remember_read(SharedCell& cell, Stamp floor, const Touch& mine) {
-  Touch& place = place_of_read(cell, floor, mine);
-  const bool joins = place.stamp == mine.stamp && place.warp == mine.warp && place.strong == mine.strong;
-  const std::uint32_t lanes = joins ? place.lanes : 0;
-  place = mine;
-  place.lanes |= lanes;
-}
-
 /// The quick way of a plain access to a cell where all that could collide lies behind the thread's last meeting with
 /// all others, or is its own: true when that is so, and the cell is up to date.
 bool touch_behind(SharedCell& cell, bool writes, Stamp floor, const Touch& mine) {
@@ -121,6 +96,7 @@ void Races::write(const Lane& lane, SharedCell& cell, std::uint64_t at, std::siz
     if ((lane.strong && each.strong) || ordered(warp, lanes, each)) continue;
     Fault fault = shared_fault(lane, at, each, mine(), "a read");
     if (!atomic) throw FaultRaised{std::move(fault)};
+    if (each.async_proxy) throw FaultRaised{std::move(fault)};
     for (std::uint32_t left = each.lanes; left != 0; left &= left - 1) {
       suspect(each.warp * unsigned{kLanes} + static_cast<unsigned>(__builtin_ctz(left)), at, fault);
     }

@@ -16,12 +16,14 @@ struct Touch {
   std::uint32_t code = 0;   ///< index of the instruction
   std::uint32_t lanes = 0;  ///< none: nobody did
   std::uint8_t warp = 0;
-  bool strong = false;     ///< an atomic, a volatile or another access that the memory model lets collide with its like
-  bool atomic = false;     ///< it read and wrote at once
-  bool in_flight = false;  ///< an asynchronous copy that has not landed
+  bool strong : 1 =
+      false;  ///< an atomic, a volatile or another access that the memory model lets collide with its like
+  bool atomic : 1 = false;       ///< it read and wrote at once
+  bool in_flight : 1 = false;    ///< an asynchronous copy that has not landed
+  bool async_proxy : 1 = false;  ///< not by the generic proxy: `warp` and `lanes` are an agent's (proxy.hpp)
 };
 
-static_assert(sizeof(Touch) == 16);
+static_assert(sizeof(Touch) <= 16);
 
 /// A cache line.
 struct alignas(64) SharedCell {

@@ -9,17 +9,22 @@
 #include "execute/access.hpp"
 #include "strict/definedness.hpp"
 #include "strict/meetings.hpp"
+#include "strict/product_registers.hpp"
+#include "strict/proxy.hpp"
 #include "strict/races.hpp"
 
 namespace emulator {
 
 struct Strict {
-  Strict(Block& block, LaunchRaces& launch) : definedness(block), meetings(block), races(block, launch) {}
+  Strict(Block& block, LaunchRaces& launch)
+      : definedness(block), meetings(block), races(block, launch), proxy(block, races), registers(block) {}
   /// A block begins.
   void reset() {
     definedness.reset();
     meetings.reset();
     races.reset();
+    proxy.reset();
+    registers.reset();
   }
   /// `mask`: the lanes that are about to execute `in`; `asked`: those before its guard was looked at.
   void before(Warp& warp, const Instruction& in, std::uint32_t asked, std::uint32_t mask);
@@ -29,6 +34,11 @@ struct Strict {
   Definedness definedness;
   Meetings meetings;
   Races races;
+  AsyncProxy proxy;
+  ProductRegisters registers;
+
+ private:
+  void product(Warp& warp, const Instruction& in);
 };
 
 }  // namespace emulator

@@ -14,6 +14,7 @@ struct Planted {
   unsigned threads = 128;
   unsigned blocks = 1;
   std::optional<Fault::Kind> also{};  ///< what some schedules meet first
+  const char* architecture = "compute_80";
 };
 
 inline std::ostream& operator<<(std::ostream& out, const Planted& planted) {
@@ -50,7 +51,7 @@ class PlantedBugs : public Machine, public ::testing::WithParamInterface<Planted
     const Planted& planted = GetParam();
     block_ = {planted.threads, 1, 1};
     grid_ = {planted.blocks, 1, 1};
-    const auto refused = load(ptx_of(source));
+    const auto refused = load(ptx_of(source, planted.architecture));
     ASSERT_FALSE(refused) << refused->text();
   }
 };
