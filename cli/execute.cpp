@@ -5,6 +5,7 @@
 
 #include "cli/config_choice.hpp"
 #include "cli/emulator.hpp"
+#include "reference/serving.hpp"
 #include "reference/tensor.hpp"
 #include "runtime/prepared.hpp"
 
@@ -95,6 +96,41 @@ ForwardArguments upload_arguments(DeviceTensors& tensors, const Case& problem, s
   return arguments;
 }
 
+/// A step on scattered slots, in place, with padding among its sequences.
+expected<reference::Outputs> run_step(DeviceTensors& tensors, Engine& engine, const PreparedOperation& operation,
+                                      const Case& problem, double& seconds) {
+  const reference::ServingBatch batch = reference::serve(problem, {});
+  DecodeArguments arguments;
+  arguments.shape = batch.shape;
+  arguments.hyperparameters = reference::to_float(problem.numbers);
+  arguments.q = tensors.upload(batch.q.data);
+  arguments.k = tensors.upload(batch.k.data);
+  arguments.v = tensors.upload(batch.v.data);
+  arguments.beta = tensors.upload(batch.beta.data);
+  arguments.log_gamma = tensors.upload(batch.log_gamma);
+  arguments.cu_seqlens = tensors.upload(batch.cu_seqlens);
+  arguments.slots = batch.rows;
+  arguments.state = tensors.upload(batch.state.data);
+  arguments.d = tensors.upload(batch.d);
+  arguments.state_slots = tensors.upload(batch.state_slots.data);
+  arguments.o = tensors.poisoned(batch.v.data.size());
+  if (!tensors.result()) return tensors.result().error();
+
+  const auto start = std::chrono::steady_clock::now();
+  if (auto ok = operation.launch(arguments); !ok) return ok.error();
+  if (auto ok = engine.synchronize(); !ok) return ok.error();
+  seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+
+  Tensor o = batch.v;
+  Tensor state = batch.state;
+  std::optional<Tensor> d = batch.d;
+  tensors.download(arguments.o, o);
+  tensors.download(arguments.state, state);
+  if (d) tensors.download(arguments.d, *d);
+  if (!tensors.result()) return tensors.result().error();
+  return reference::collect(problem, batch, o, state, d);
+}
+
 SourceTexts texts_of(const generator::Plan& plan) {
   SourceTexts texts;
   for (const generator::KernelPlan& kernel : plan.kernels) {
@@ -120,8 +156,14 @@ expected<Execution> execute_kernels(Target& target, const TargetOptions& options
     if (!target.emulated() || kernel.registers == 0) continue;
     if (auto ok = set_emulator_registers(kernel.name, kernel.registers); !ok) return ok.error();
   }
-  out.outputs = empty_outputs(problem);
   DeviceTensors tensors(*target.engine);
+  if (problem.problem.operation == Operation::osdn_decode) {
+    auto outputs = run_step(tensors, *target.engine, *operation, problem, out.seconds);
+    if (!outputs) return outputs.error();
+    out.outputs = *std::move(outputs);
+    return out;
+  }
+  out.outputs = empty_outputs(problem);
   const ForwardArguments arguments =
       upload_arguments(tensors, problem, operation->workspace_bytes(problem.shape), out.outputs);
   if (!tensors.result()) return tensors.result().error();

@@ -11,9 +11,7 @@ namespace {
 constexpr int tile_columns = 16;  // value columns of hᵀ that one warp's accumulators hold: the M of an mma
 // Registers of a thread: the machine's limit, and what the state may take of them. The rest holds the products'
 // operands and accumulators and the addresses.
-constexpr int register_file = 65536;
 constexpr int most_state_registers = 128;
-constexpr int working_registers = 64;
 
 int state_registers(const Problem& problem, const Config& config) {
   // 16 columns × K features in fp32 over 32 threads.
@@ -169,6 +167,52 @@ constexpr Constraint rules[] = {
     {"cutting", cutting},
 };
 
+// ---- the step kernel ------------------------------------------------------------------------------------------------
+
+std::string one_step_kernel(const Problem&, const Config& config, const Architecture&) {
+  if (config.schedule == Schedule::portable && config.cut == Cut::never) return {};
+  return fmt::format("schedule = {} and cut = {}, but a step has one kernel: choose portable and never",
+                     name_of(config.schedule), name_of(config.cut));
+}
+
+std::string one_cta_moves_d(const Problem& problem, const Config& config, const Architecture&) {
+  if (problem.precondition == Precondition::none || config.value_split == 1) return {};
+  return fmt::format(
+      "value_split = {}, but a step writes d over the d that every CTA of the head reads: choose value_split = 1 (more "
+      "only with precondition=none)",
+      config.value_split);
+}
+
+std::string warps_have_tiles(const Problem& problem, const Config& config, const Architecture&) {
+  const int tiles = problem.v / tile_columns / config.value_split;
+  if (config.warps < 2 * tiles) return {};
+  return fmt::format("warps = {}, but a CTA has {} blocks of 16 value columns, one for a warp at a time: choose fewer",
+                     config.warps, tiles);
+}
+
+std::string step_registers_fit(const Problem& problem, const Config& config, const Architecture&) {
+  const int available = register_file / threads(decode, config);
+  const int asked = problem.k / 2 + working_registers;
+  if (asked <= available) return {};
+  return fmt::format(
+      "decode asks for {} registers of a thread ({} of them state); {} warps leave {}: choose fewer warps", asked,
+      problem.k / 2, config.warps, available);
+}
+
+std::string step_shared_memory(const Problem& problem, const Config& config, const Architecture& architecture) {
+  return shared_memory_of(decode, "a larger value_split", problem, config, architecture);
+}
+
+constexpr Constraint decode_rules[] = {
+    {"domains", domains},
+    {"one_step_kernel", one_step_kernel},
+    {"value_split", value_split},
+    {"one_cta_moves_d", one_cta_moves_d},
+    {"warps_have_tiles", warps_have_tiles},
+    {"step_registers_fit", step_registers_fit},
+    {"step_shared_memory", step_shared_memory},
+};
+
 int element_bytes(const Problem& problem) {
   return problem.type == ElementType::fp32 ? 4 : 2;
 }
@@ -179,6 +223,9 @@ std::size_t shared_bytes(const Phase& phase, const Problem& problem, const Confi
   if (phase.name == segment_jacobian.name) return static_cast<std::size_t>(jacobian_layout(problem.k).bytes);
   if (phase.name == segment_correction.name) return static_cast<std::size_t>(segment_correction_bytes(problem.k));
   if (phase.name == segment_states.name) return static_cast<std::size_t>(segment_states_bytes(problem.k));
+  if (phase.reader == decode_phase) {
+    return sizeof(float) * static_cast<std::size_t>(decode_layout(problem.k, problem.v / config.value_split).floats);
+  }
   if (phase.reader == preconditioner_phase) {
     return static_cast<std::size_t>(preconditioner_layout(element_bytes(problem), problem.k,
                                                           config.preconditioner_warps,
@@ -203,12 +250,12 @@ int tiles_per_warp(const Problem& problem, const Config& config) {
   return (tiles + config.warps - 1) / config.warps;
 }
 
-std::span<const Constraint> constraints() {
-  return rules;
+std::span<const Constraint> constraints(const Problem& problem) {
+  return is_decode(problem) ? std::span<const Constraint>(decode_rules) : std::span<const Constraint>(rules);
 }
 
 expected<void> check(const Problem& problem, const Config& config, const Architecture& architecture) {
-  for (const Constraint& rule : rules) {
+  for (const Constraint& rule : constraints(problem)) {
     std::string sentence = rule.broken(problem, config, architecture);
     if (!sentence.empty()) return Error{ErrorCode::constraint, std::move(sentence), std::string(rule.name)};
   }

@@ -28,8 +28,8 @@ struct Constraint {
   std::string (*broken)(const Problem&, const Config&, const Architecture&);
 };
 
-/// In the order they are checked.
-[[nodiscard]] std::span<const Constraint> constraints();
+/// Of the problem's operation, in the order they are checked.
+[[nodiscard]] std::span<const Constraint> constraints(const Problem& problem);
 
 /// Errors: constraint; the message is the broken rule's sentence, the context its name.
 expected<void> check(const Problem& problem, const Config& config, const Architecture& architecture);

@@ -36,7 +36,13 @@ struct Integers {
 
 /// Which phases' kernels read a field: only these see it in their Traits, so that two configurations that differ in
 /// another phase's field share the compiled kernel.
-enum Phases : unsigned { no_phase = 0, preconditioner_phase = 1, delta_rule_phase = 2, both_phases = 3 };
+enum Phases : unsigned {
+  no_phase = 0,
+  preconditioner_phase = 1,
+  delta_rule_phase = 2,
+  both_phases = 3,
+  decode_phase = 256,
+};
 
 template <class Object>
 struct Field {
@@ -52,8 +58,8 @@ struct Field {
   std::string (*trait_value)(const Object&) = nullptr;
 
   bool (*has_meaning)(const Object&) = nullptr;  ///< printed only then; null: always
-  /// An axis of the family (decay, erase key …) of which only the default has kernels: printed only when it is something
-  /// else, and then refused by canonical().
+  /// An axis of the family (decay, erase key …) of which only the default has kernels: printed only when it is
+  /// something else, and then refused by canonical().
   bool axis = false;
 };
 
@@ -227,6 +233,10 @@ expected<void> check_fields(std::string_view what, std::span<const Field<Object>
     if (!row.valid(object)) return bad_value(what, row.name, row.print(object), row.allowed());
   }
   return {};
+}
+
+[[nodiscard]] constexpr bool is_decode(const Problem& problem) {
+  return problem.operation == Operation::osdn_decode;
 }
 
 [[nodiscard]] std::span<const Field<Problem>> problem_fields();

@@ -21,7 +21,8 @@ struct Names;  // type: the enum's C++ name; rows: its values
 template <>
 struct Names<Operation> {
   static constexpr std::string_view type = "Operation";
-  static constexpr NamedValue<Operation> rows[] = {{Operation::osdn_forward, "osdn_forward"}};
+  static constexpr NamedValue<Operation> rows[] = {{Operation::osdn_forward, "osdn_forward"},
+                                                   {Operation::osdn_decode, "osdn_decode"}};
 };
 
 template <>
@@ -63,6 +64,12 @@ template <>
 struct Names<BetaType> {
   static constexpr std::string_view type = "BetaType";
   static constexpr NamedValue<BetaType> rows[] = {{BetaType::fp32, "fp32"}, {BetaType::element, "element"}};
+};
+
+template <>
+struct Names<StateType> {
+  static constexpr std::string_view type = "StateType";
+  static constexpr NamedValue<StateType> rows[] = {{StateType::fp32, "fp32"}, {StateType::bf16, "bf16"}};
 };
 
 template <>

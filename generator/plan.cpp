@@ -23,6 +23,7 @@ expected<std::vector<Header>> headers(const Phase& phase, const std::string& sou
 
 /// The phases of a pass, in the order they are first launched.
 std::vector<const Phase*> phases(const Problem& problem, const Config& config) {
+  if (is_decode(problem)) return {&decode};
   const bool preconditioned = problem.precondition != Precondition::none;
   if (config.cut == Cut::never) {
     if (!preconditioned) return {&delta_rule_of(config)};
@@ -35,6 +36,7 @@ std::vector<const Phase*> phases(const Problem& problem, const Config& config) {
 /// CTAs per segment (of segment_states and segment_correction: per sequence) and head.
 int ctas_per_head(const Phase& phase, const Problem& problem, const Config& config) {
   const auto divided = [](int a, int b) { return (a + b - 1) / b; };
+  if (phase.reader == decode_phase) return config.value_split;
   if (phase.name == segment_jacobian.name) return divided(problem.k / 16, segment_warps);
   if (phase.name == segment_states.name) return problem.v / 16;
   if (phase.reader == preconditioner_phase) return 1;

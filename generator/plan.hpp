@@ -84,7 +84,7 @@ struct Plan {
     std::size_t segment_ends_offset = 0;
     std::size_t segment_moves_offset = 0;
     std::size_t cut_rounds_offset = 0;
-    std::size_t bytes = 0;  ///< 0 without a preconditioner, where nothing is cut
+    std::size_t bytes = 0;  ///< 0 without a preconditioner, where nothing is cut, and for decoding
   };
   [[nodiscard]] Workspace workspace(const Shape& shape) const;
 

@@ -68,6 +68,10 @@ Launches Plan::launches(const Shape& shape) const {
       out.add({i, ctas, pass});
     }
   };
+  if (is_decode(problem)) {
+    add(decode, false);
+    return out;
+  }
   const bool preconditioned = problem.precondition != Precondition::none;
   if (preconditioned) add(preconditioner, cutting.cut);
   if (preconditioned && cutting.cut) {
@@ -87,6 +91,7 @@ Launches Plan::launches(const Shape& shape) const {
 }
 
 Plan::Workspace Plan::workspace(const Shape& shape) const {
+  if (is_decode(problem)) return {};
   const Cutting cutting = this->cutting(shape);
   const bool preconditioned = problem.precondition != Precondition::none;
   const auto heads = static_cast<std::size_t>(shape.hv);

@@ -14,19 +14,24 @@ constexpr bool is_preconditioned(const Problem& problem) {
   return problem.precondition != Precondition::none;
 }
 
+constexpr bool has_fp32_products(const Problem& problem) {
+  return problem.type == ElementType::fp32 && !is_decode(problem);
+}
+
 // In the order of the canonical text and of Traits.
 constexpr Field<Problem> fields[] = {
-    field<&Problem::type>("type", both_phases),
-    meaning_when<Problem>(field<&Problem::math>("math", delta_rule_phase),
-                          [](const Problem& p) { return p.type == ElementType::fp32; }),
-    field<&Problem::k, head_dimension>("k", both_phases, "K"),
-    field<&Problem::v, head_dimension>("v", delta_rule_phase, "V"),
-    field<&Problem::precondition>("precondition", both_phases),
-    meaning_when<Problem>(field<&Problem::apf>("apf", both_phases), is_preconditioned),
-    meaning_when<Problem>(field<&Problem::norm>("norm", preconditioner_phase), is_preconditioned),
-    meaning_when<Problem>(field<&Problem::beta_aware>("beta_aware", preconditioner_phase), is_preconditioned),
-    field<&Problem::qk_l2norm>("qk_l2norm", both_phases),
-    field<&Problem::beta_type>("beta_type", both_phases),
+    field<&Problem::type>("type", both_phases | decode_phase),
+    meaning_when<Problem>(field<&Problem::math>("math", delta_rule_phase), has_fp32_products),
+    field<&Problem::k, head_dimension>("k", both_phases | decode_phase, "K"),
+    field<&Problem::v, head_dimension>("v", delta_rule_phase | decode_phase, "V"),
+    field<&Problem::precondition>("precondition", both_phases | decode_phase),
+    meaning_when<Problem>(field<&Problem::apf>("apf", both_phases | decode_phase), is_preconditioned),
+    meaning_when<Problem>(field<&Problem::norm>("norm", preconditioner_phase | decode_phase), is_preconditioned),
+    meaning_when<Problem>(field<&Problem::beta_aware>("beta_aware", preconditioner_phase | decode_phase),
+                          is_preconditioned),
+    field<&Problem::qk_l2norm>("qk_l2norm", both_phases | decode_phase),
+    field<&Problem::beta_type>("beta_type", both_phases | decode_phase),
+    meaning_when<Problem>(field<&Problem::state_type>("state_type", decode_phase), is_decode),
     axis(field<&Problem::decay>("decay", delta_rule_phase)),
     axis(field<&Problem::erase>("erase", delta_rule_phase)),
     axis(field<&Problem::value>("value", delta_rule_phase)),
@@ -36,7 +41,8 @@ constexpr Field<Problem> fields[] = {
 // Fields without a meaning here go to their defaults.
 Problem reduced(Problem problem) {
   const Problem defaults;
-  if (problem.type != ElementType::fp32) problem.math = defaults.math;
+  if (!has_fp32_products(problem)) problem.math = defaults.math;
+  if (!is_decode(problem)) problem.state_type = defaults.state_type;
   if (!is_preconditioned(problem)) {
     problem.apf = defaults.apf;
     problem.norm = defaults.norm;

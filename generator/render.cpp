@@ -57,6 +57,13 @@ int threads(const Phase& phase, const Config& config) {
   return 32 * (phase.reader == preconditioner_phase ? config.preconditioner_warps : config.warps);
 }
 
+int resident_ctas(const Phase& phase, const Problem& problem, const Config& config) {
+  if (phase.reader != decode_phase) return 1;
+  constexpr int most_blocks = 16;   // of a multiprocessor, on every architecture there is
+  const int state = problem.k / 2;  // 16 columns × K features in fp32 over 32 threads
+  return std::clamp(register_file / (threads(phase, config) * (state + working_registers)), 1, most_blocks);
+}
+
 std::string entry(const Phase& phase) {
   return fmt::format("osdn_{}", phase.name);
 }
@@ -72,17 +79,18 @@ std::string render(const Phase& phase, const Problem& problem, const Config& con
   append_constants(out, problem_fields(), problem, phase.reader);
   if (phase.configured) append_constants(out, config_fields(), config, phase.reader);
   out += "};\n}  // namespace osdn\n";
+  const int residents = resident_ctas(phase, problem, config);
   // setmaxnreg needs to know that a multiprocessor has one such CTA at a time (PTX ISA 9.7.19.5: .maxntid or .maxnreg).
   fmt::format_to(std::back_inserter(out),
                  "#include \"{3}{0}.cuh\"\n"
                  "extern \"C\" __global__ void __launch_bounds__({1}{4}) {2}(const __grid_constant__ "
-                 "osdn::ForwardParameters p{5}) {{\n"
+                 "osdn::{7} p{5}) {{\n"
                  "  osdn::{0}<osdn::Traits>(p{6});\n"
                  "}}\n",
                  phase.name, threads(phase, config), entry(phase), phase.hopper ? "hopper/" : "",
-                 phase.hopper ? ", 1" : "",
+                 phase.hopper || residents > 1 ? fmt::format(", {}", residents) : std::string(),
                  phase.hopper ? ",\n                        const __grid_constant__ osdn::HopperMaps maps" : "",
-                 phase.hopper ? ", maps" : "");
+                 phase.hopper ? ", maps" : "", phase.parameters);
   return out;
 }
 

@@ -13,12 +13,13 @@
 
 namespace osdn::generator {
 
-/// A kernel of the forward pass, in the order they are launched.
+/// A kernel of an operation, in the order they are launched.
 struct Phase {
   Phases reader;           ///< which fields it reads
   std::string_view name;   ///< its header is <name>.cuh, its function osdn::<name>, its entry osdn_<name>
   bool configured = true;  ///< false: reads nothing of the Config
   bool hopper = false;     ///< its header lies in hopper/, and it takes HopperMaps besides ForwardParameters
+  std::string_view parameters = "ForwardParameters";  ///< its first argument
 };
 inline constexpr Phase preconditioner{preconditioner_phase, "preconditioner"};
 inline constexpr Phase delta_rule{delta_rule_phase, "delta_rule"};
@@ -31,9 +32,17 @@ inline constexpr Phase delta_rule_hopper{delta_rule_phase, "delta_rule_hopper", 
 
 /// The kernel of the delta rule phase in this configuration's schedule.
 [[nodiscard]] const Phase& delta_rule_of(const Config& config);
+inline constexpr Phase decode{decode_phase, "decode", true, false, "DecodeParameters"};
 
 /// Threads of a CTA of this phase.
 [[nodiscard]] int threads(const Phase& phase, const Config& config);
+
+/// Registers of a multiprocessor, and what a thread of the step kernel needs besides its state.
+inline constexpr int register_file = 65536;
+inline constexpr int working_registers = 64;
+
+/// CTAs of a multiprocessor that the compiler must leave registers for; 1: as many as there happen to be.
+[[nodiscard]] int resident_ctas(const Phase& phase, const Problem& problem, const Config& config);
 
 [[nodiscard]] std::string entry(const Phase& phase);
 

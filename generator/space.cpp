@@ -62,11 +62,34 @@ void add_hopper(std::vector<Candidate>& out, const Problem& problem, const Archi
         }
 }
 
+// A warp for every tile of 16 value columns, up to as many as let two CTAs stand on a multiprocessor: one's loads hide
+// the other's arithmetic.
+expected<Config> default_decode_config(const Problem& problem, const Architecture& architecture) {
+  Config config;
+  config.warps =
+      std::min(problem.k > 128 ? 4 : 8, static_cast<int>(std::bit_ceil(static_cast<unsigned>(problem.v / 16))));
+  if (auto ok = check(problem, config, architecture); !ok) return ok.error();
+  return config;
+}
+
+std::vector<Candidate> decode_space(const Problem& problem, const Architecture& architecture) {
+  std::vector<Candidate> out;
+  for (const int count : warps)
+    for (const int split : value_splits(problem)) {
+      Config config;
+      config.warps = count;
+      config.value_split = split;
+      out.push_back(candidate(problem, config, architecture));
+    }
+  return out;
+}
+
 }  // namespace
 
 expected<Config> default_config(const Problem& given, const Architecture& architecture) {
   const auto problem = canonical(given);
   if (!problem) return problem.error();
+  if (is_decode(*problem)) return default_decode_config(*problem, architecture);
   const int tiles = problem->v / 16;
   expected<void> last = Error{};
   // Splitting a head further than into blocks of 64 columns repeats the chunk's shared work too often: before that, a
@@ -95,6 +118,7 @@ expected<Config> default_config(const Problem& given, const Architecture& archit
 expected<std::vector<Candidate>> configuration_space(const Problem& given, const Architecture& architecture) {
   const auto problem = canonical(given);
   if (!problem) return problem.error();
+  if (is_decode(*problem)) return decode_space(*problem, architecture);
   const std::vector<Config> choices = preconditioner_choices(*problem);
   std::vector<Candidate> out;
   for (const int chunk : chunks)

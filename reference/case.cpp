@@ -153,7 +153,8 @@ expected<void> read_tensors(const safetensors::Reader& file, const TensorLoader&
   out.problem.beta_type = out.beta.dtype == DType::f32 ? BetaType::fp32 : BetaType::element;
 
   if (auto ok = keep_optional(
-          out.initial_state, tensors.load_optional("initial_state", "[N,HV,K,V]", {sequences, hv, k, v}, {DType::f32}));
+          out.initial_state,
+          tensors.load_optional("initial_state", "[N,HV,K,V]", {sequences, hv, k, v}, {state_dtype_of(out.problem)}));
       !ok) {
     return ok;
   }
@@ -330,7 +331,8 @@ Outputs to_outputs(const Case& problem, const Expected& answers) {
   const std::int64_t sequences = problem.shape.sequences();
   Outputs out;
   out.o = to_tensor(answers.o, problem.v.shape, dtype_of(problem.problem.type));
-  out.final_state = to_tensor(answers.final_state, {sequences, hv, k, problem.problem.v}, DType::f32);
+  out.final_state =
+      to_tensor(answers.final_state, {sequences, hv, k, problem.problem.v}, state_dtype_of(problem.problem));
   out.final_d = to_tensor(answers.final_d, {sequences, hv, k}, DType::f32);
   return out;
 }

@@ -20,6 +20,9 @@ constexpr Choice<Apf> apfs[] = {{"none", Apf::none},
                                 {"per_token", Apf::per_token},
                                 {"per_channel", Apf::per_channel}};
 constexpr Choice<Norm> norms[] = {{"max", Norm::max}, {"add", Norm::add}, {"one", Norm::one}};
+constexpr Choice<Operation> operations[] = {{"osdn_forward", Operation::osdn_forward},
+                                            {"osdn_decode", Operation::osdn_decode}};
+constexpr Choice<StateType> state_types[] = {{"fp32", StateType::fp32}, {"bf16", StateType::bf16}};
 constexpr Choice<bool> booleans[] = {{"true", true}, {"false", false}};
 
 template <class Value>
@@ -64,11 +67,6 @@ class Fields {
     return false;
   }
 
-  void operation() {
-    const std::string* text = take("op", true);
-    if (text != nullptr && *text != "osdn_forward") refuse("op", *text, "osdn_forward");
-  }
-
   [[nodiscard]] const expected<void>& result() const { return result_; }
 
   [[nodiscard]] std::vector<std::string> unknown() const {
@@ -110,7 +108,10 @@ expected<void> read_metadata(const std::map<std::string, std::string>& metadata,
   Problem& problem = out.problem;
   Numbers& numbers = out.numbers;
   Fields fields(metadata);
-  fields.operation();
+  fields.choose("op", std::span<const Choice<Operation>>(operations), true, problem.operation);
+  if (problem.operation == Operation::osdn_decode) {
+    fields.choose("state_type", std::span<const Choice<StateType>>(state_types), true, problem.state_type);
+  }
   fields.choose("precondition", std::span<const Choice<Precondition>>(preconditions), true, problem.precondition);
   const bool osdn = problem.precondition == Precondition::osdn;
   fields.choose("apf", std::span<const Choice<Apf>>(apfs), osdn, problem.apf);
@@ -133,7 +134,7 @@ std::map<std::string, std::string> metadata_of(const Case& problem) {
   const Problem& p = problem.problem;
   const Numbers& n = problem.numbers;
   std::map<std::string, std::string> out = {
-      {"op", "osdn_forward"},
+      {"op", text_of(std::span<const Choice<Operation>>(operations), p.operation)},
       {"precondition", text_of(std::span<const Choice<Precondition>>(preconditions), p.precondition)},
       {"apf", text_of(std::span<const Choice<Apf>>(apfs), p.apf)},
       {"norm", text_of(std::span<const Choice<Norm>>(norms), p.norm)},
@@ -144,6 +145,9 @@ std::map<std::string, std::string> metadata_of(const Case& problem) {
       {"d_max", number_text(n.d_max)},
       {"norm_eps", number_text(n.norm_eps)},
       {"apf_anchor", number_text(n.anchor)}};
+  if (p.operation == Operation::osdn_decode) {
+    out["state_type"] = text_of(std::span<const Choice<StateType>>(state_types), p.state_type);
+  }
   if (p.apf == Apf::constant) out["log_gamma"] = number_text(n.log_gamma);
   if (n.scale) out["scale"] = number_text(*n.scale);
   return out;

@@ -139,7 +139,7 @@ expected<Case> random_case(const Problem& problem, const Shape& shape, const Num
   }
   if (options.initial_state) {
     out.initial_state = to_tensor(normals(random, states * problem.v, 0.1),
-                                  {shape.sequences(), shape.hv, problem.k, problem.v}, DType::f32);
+                                  {shape.sequences(), shape.hv, problem.k, problem.v}, state_dtype_of(problem));
   }
   if (options.initial_d && preconditioned) {
     const double low = std::max(numbers.d_min, 0.5);

@@ -48,6 +48,11 @@ safetensors::DType dtype_of(ElementType type) {
   return DType::f32;
 }
 
+DType state_dtype_of(const Problem& problem) {
+  const bool narrow = problem.operation == Operation::osdn_decode && problem.state_type == StateType::bf16;
+  return narrow ? DType::bf16 : DType::f32;
+}
+
 std::optional<ElementType> element_type_of(safetensors::DType dtype) {
   if (dtype == DType::bf16) return ElementType::bf16;
   if (dtype == DType::f16) return ElementType::fp16;

@@ -11,6 +11,8 @@
 namespace osdn::reference {
 
 [[nodiscard]] safetensors::DType dtype_of(ElementType type);
+/// Of the states of a problem: fp32, but for a decoding step with another state_type.
+[[nodiscard]] safetensors::DType state_dtype_of(const Problem& problem);
 [[nodiscard]] std::optional<ElementType> element_type_of(safetensors::DType dtype);
 
 /// The elements as doubles, exactly. Precondition: F64, F32, F16 or BF16.

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <span>
 #include <string_view>
 #include <utility>
 
+#include "runtime/decode_pass.hpp"
 #include "runtime/tensors.hpp"
 
 namespace osdn::runtime {
@@ -65,7 +67,60 @@ expected<void> check_workspace(const ForwardArguments& a, std::size_t needed) {
   return {};
 }
 
+expected<void> check_alignment(std::span<const Tensor> all) {
+  for (const Tensor& tensor : all) {
+    if (tensor.address % tensor.alignment != 0) {
+      return invalid(
+          fmt::format("{} is at 0x{:x}; it must be {}-byte aligned", tensor.name, tensor.address, tensor.alignment));
+    }
+  }
+  return {};
+}
+
+/// What a step has besides a pass.
+expected<void> check_pools(const generator::Plan& plan, const DecodeArguments& a) {
+  const bool preconditioned = plan.problem.precondition != Precondition::none;
+  if (!preconditioned && a.d != 0) return invalid("d is given, but precondition=none has no d; it must be null");
+  if (a.slots < 0) return invalid(fmt::format("slots is {}; it must be 0 or the number of rows of the pools", a.slots));
+  if (a.slots == 0 && (a.state_slots != 0 || a.output_slots != 0)) {
+    return invalid("slots is 0, but a table of slots is given: set it to the number of rows of the pools");
+  }
+  if (a.state_slots == 0 && a.slots != 0 && a.slots < a.shape.sequences()) {
+    return invalid(
+        fmt::format("slots is {}, but {} sequences have a row each without state_slots", a.slots, a.shape.sequences()));
+  }
+  if (a.state == 0 && a.output_state == 0) {
+    return invalid("state is null; give the pool of states, or output_state alone to begin with zeros");
+  }
+  if (preconditioned && a.d == 0 && a.output_d == 0) {
+    return invalid("d is null; give the pool of d, or output_d alone to begin with ones");
+  }
+  if (a.checkpoint_every < 0)
+    return invalid(fmt::format("checkpoint_every is {}; it must be 0 or more", a.checkpoint_every));
+  if (a.checkpoint_every == 0 && (a.checkpoint_state != 0 || a.checkpoint_d != 0)) {
+    return invalid("checkpoints are given, but checkpoint_every is 0: set it to the tokens between two");
+  }
+  if (!preconditioned && a.checkpoint_d != 0) {
+    return invalid("checkpoint_d is given, but precondition=none has no d; it must be null");
+  }
+  return {};
+}
+
 }  // namespace
+
+Error wrong_arguments(std::string_view operation, std::string_view takes) {
+  return invalid(fmt::format("the operation is {}; it is launched with {}", operation, takes));
+}
+
+expected<void> check_on_sight(const generator::Plan& plan, const DecodeArguments& arguments) {
+  const ForwardArguments pass = pass_of(arguments);
+  if (auto good = validate(arguments.shape); !good) return good;
+  if (auto good = validate(arguments.hyperparameters, plan.problem); !good) return good;
+  if (auto good = check_grids(plan, arguments.shape); !good) return good;
+  if (auto good = check_pools(plan, arguments); !good) return good;
+  if (auto good = check_presence(plan, pass); !good) return good;
+  return check_alignment(tensors(plan, arguments));
+}
 
 expected<void> check_on_sight(const generator::Plan& plan, const ForwardArguments& arguments) {
   if (auto good = validate(arguments.shape); !good) return good;
@@ -74,13 +129,7 @@ expected<void> check_on_sight(const generator::Plan& plan, const ForwardArgument
   if (auto good = check_presence(plan, arguments); !good) return good;
   const std::size_t needed = plan.workspace(arguments.shape).bytes;
   if (auto good = check_workspace(arguments, needed); !good) return good;
-  for (const Tensor& tensor : tensors(plan, arguments, needed)) {
-    if (tensor.address % tensor.alignment != 0) {
-      return invalid(
-          fmt::format("{} is at 0x{:x}; it must be {}-byte aligned", tensor.name, tensor.address, tensor.alignment));
-    }
-  }
-  return {};
+  return check_alignment(tensors(plan, arguments, needed));
 }
 
 }  // namespace osdn::runtime

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <numeric>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -54,7 +57,8 @@ bool allowed_alias(const Tensor& a, const Tensor& b) {
     return (std::strcmp(a.name, first) == 0 && std::strcmp(b.name, second) == 0) ||
            (std::strcmp(b.name, first) == 0 && std::strcmp(a.name, second) == 0);
   };
-  return a.address == b.address && (pair("initial_state", "final_state") || pair("initial_d", "final_d"));
+  return a.address == b.address && (pair("initial_state", "final_state") || pair("initial_d", "final_d") ||
+                                    pair("state", "output_state") || pair("d", "output_d"));
 }
 
 expected<void> check_overlaps(const std::vector<Tensor>& used) {
@@ -86,20 +90,110 @@ expected<void> check_boundaries(const std::vector<std::byte>& bytes, std::int64_
   return {};
 }
 
-expected<void> check_cu_seqlens(const Driver& driver, const Tensor& tensor, const ForwardArguments& arguments,
-                                cuda::Stream stream) {
+/// A tensor's bytes after the stream's work; none while the stream is being captured.
+expected<std::vector<std::byte>> read_back(const Driver& driver, const Tensor& tensor, cuda::Stream stream) {
   int capturing = 0;
   const auto asked = driver.stream_is_capturing(stream, &capturing);
-  if (asked != cuda::success || capturing != cuda::capture_status_none) return {};
+  if (asked != cuda::success || capturing != cuda::capture_status_none) return std::vector<std::byte>{};
   if (const auto result = driver.stream_synchronize(stream); result != cuda::success) {
-    return driver.error(result, "waiting for the stream before reading cu_seqlens");
+    return driver.error(result, fmt::format("waiting for the stream before reading {}", tensor.name));
   }
   std::vector<std::byte> bytes(tensor.bytes);
   if (const auto result = driver.copy_to_host(bytes.data(), tensor.address, bytes.size()); result != cuda::success) {
-    return driver.error(result, "reading cu_seqlens");
+    return driver.error(result, fmt::format("reading {}", tensor.name));
   }
-  return arguments.cu_seqlens_type == IndexType::int64 ? check_boundaries<std::int64_t>(bytes, arguments.shape.t)
-                                                       : check_boundaries<std::int32_t>(bytes, arguments.shape.t);
+  return bytes;
+}
+
+const Tensor* find(const std::vector<Tensor>& used, std::string_view name) {
+  const auto found = std::find_if(used.begin(), used.end(), [&](const Tensor& tensor) { return tensor.name == name; });
+  return found == used.end() ? nullptr : &*found;
+}
+
+expected<void> check_cu_seqlens(const Driver& driver, const std::vector<Tensor>& used, IndexType type,
+                                std::int64_t tokens, cuda::Stream stream) {
+  const Tensor* const tensor = find(used, "cu_seqlens");
+  if (tensor == nullptr) return {};
+  auto bytes = read_back(driver, *tensor, stream);
+  if (!bytes) return bytes.error();
+  if (bytes->empty()) return {};
+  return type == IndexType::int64 ? check_boundaries<std::int64_t>(*bytes, tokens)
+                                  : check_boundaries<std::int32_t>(*bytes, tokens);
+}
+
+/// Where they lie.
+expected<void> check_places(const Driver& driver, const std::vector<Tensor>& used) {
+  for (const Tensor& tensor : used) {
+    if (auto good = check_range(driver, tensor); !good) return good;
+  }
+  return check_overlaps(used);
+}
+
+template <class All>
+std::vector<Tensor> those_used(const All& all) {
+  std::vector<Tensor> used;
+  for (const Tensor& tensor : all) {
+    if (tensor.address != 0 && tensor.bytes != 0) used.push_back(tensor);
+  }
+  return used;
+}
+
+/// A table of slots, or the row of its number for each sequence; empty: it cannot be read now.
+expected<std::vector<std::int64_t>> read_slots(const Driver& driver, const std::vector<Tensor>& used,
+                                               std::string_view name, const std::vector<std::int64_t>& otherwise,
+                                               std::int64_t rows, cuda::Stream stream) {
+  const Tensor* const tensor = find(used, name);
+  if (tensor == nullptr) return otherwise;
+  auto bytes = read_back(driver, *tensor, stream);
+  if (!bytes) return bytes.error();
+  std::vector<std::int32_t> slots(bytes->size() / sizeof(std::int32_t));
+  std::memcpy(slots.data(), bytes->data(), bytes->size());
+  for (std::size_t n = 0; n < slots.size(); ++n) {
+    if (slots[n] >= rows) {
+      return invalid(
+          fmt::format("{}[{}] is {}; the pools have {} rows (slots): it must be below that, or negative for "
+                      "padding",
+                      name, n, slots[n], rows));
+    }
+  }
+  return std::vector<std::int64_t>(slots.begin(), slots.end());
+}
+
+/// No row has two writers, nor, where the pools are the same, a writer and another reader.
+expected<void> check_rows(const std::vector<std::int64_t>& sources, const std::vector<std::int64_t>& targets,
+                          bool same_pool) {
+  std::map<std::int64_t, std::size_t> writers;
+  for (std::size_t n = 0; n < targets.size(); ++n) {
+    if (sources[n] < 0 || targets[n] < 0) continue;
+    const auto [writer, first] = writers.emplace(targets[n], n);
+    if (!first) {
+      return invalid(fmt::format("slot {} is written by sequences {} and {}; a row has one writer", targets[n],
+                                 writer->second, n));
+    }
+  }
+  for (std::size_t n = 0; same_pool && n < sources.size(); ++n) {
+    const auto writer = writers.find(sources[n]);
+    if (sources[n] < 0 || writer == writers.end() || writer->second == n) continue;
+    return invalid(
+        fmt::format("slot {} is read by sequence {} and written by sequence {}; a row that is written may be "
+                    "read by its own sequence only",
+                    sources[n], n, writer->second));
+  }
+  return {};
+}
+
+expected<void> check_slots(const Driver& driver, const std::vector<Tensor>& used, const DecodeArguments& a,
+                           cuda::Stream stream) {
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(a.shape.sequences()));
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  auto sources = read_slots(driver, used, "state_slots", rows, pool_rows(a), stream);
+  if (!sources) return sources.error();
+  auto targets = read_slots(driver, used, "output_slots", *sources, pool_rows(a), stream);
+  if (!targets) return targets.error();
+  if (sources->size() != rows.size() || targets->size() != rows.size()) return {};
+  const bool states_meet = a.state != 0 && (a.output_state == 0 || a.output_state == a.state);
+  const bool ds_meet = a.d != 0 && (a.output_d == 0 || a.output_d == a.d);
+  return check_rows(*sources, *targets, states_meet || ds_meet);
 }
 
 }  // namespace
@@ -109,17 +203,20 @@ expected<void> check_thoroughly(const DeviceContext& device, const generator::Pl
   const ContextScope scope(device);
   const Driver& driver = device.driver();
   if (scope.result() != cuda::success) return driver.error(scope.result(), "entering the context");
-  std::vector<Tensor> used;
-  for (const Tensor& tensor : tensors(plan, arguments, plan.workspace(arguments.shape).bytes)) {
-    if (tensor.address != 0 && tensor.bytes != 0) used.push_back(tensor);
-  }
-  for (const Tensor& tensor : used) {
-    if (auto good = check_range(driver, tensor); !good) return good;
-  }
-  if (auto good = check_overlaps(used); !good) return good;
-  const auto packed = std::find_if(used.begin(), used.end(),
-                                   [](const Tensor& tensor) { return std::string_view(tensor.name) == "cu_seqlens"; });
-  return packed != used.end() ? check_cu_seqlens(driver, *packed, arguments, stream) : expected<void>();
+  const std::vector<Tensor> used = those_used(tensors(plan, arguments, plan.workspace(arguments.shape).bytes));
+  if (auto good = check_places(driver, used); !good) return good;
+  return check_cu_seqlens(driver, used, arguments.cu_seqlens_type, arguments.shape.t, stream);
+}
+
+expected<void> check_thoroughly(const DeviceContext& device, const generator::Plan& plan,
+                                const DecodeArguments& arguments, cuda::Stream stream) {
+  const ContextScope scope(device);
+  const Driver& driver = device.driver();
+  if (scope.result() != cuda::success) return driver.error(scope.result(), "entering the context");
+  const std::vector<Tensor> used = those_used(tensors(plan, arguments));
+  if (auto good = check_places(driver, used); !good) return good;
+  if (auto good = check_slots(driver, used, arguments, stream); !good) return good;
+  return check_cu_seqlens(driver, used, arguments.cu_seqlens_type, arguments.shape.t, stream);
 }
 
 }  // namespace osdn::runtime

@@ -81,6 +81,10 @@ expected<void> PreparedOperation::launch(const ForwardArguments& arguments, Stre
   return state_->launch(arguments, stream);
 }
 
+expected<void> PreparedOperation::launch(const DecodeArguments& arguments, Stream stream) const {
+  return state_->launch(arguments, stream);
+}
+
 std::shared_ptr<const PreparedState> PreparedState::as_found_in_memory() const {
   auto twin = std::make_shared<PreparedState>(*this);
   for (KernelReport& report : twin->reports_) report.source = runtime::name(runtime::Origin::memory);

@@ -22,7 +22,7 @@ class QuickHash {
   }
   QuickHash& add(const Problem& p) {
     return add(p.operation, p.type, p.k, p.v, p.precondition, p.apf, p.norm, p.beta_aware, p.qk_l2norm, p.beta_type,
-               p.math, p.decay, p.erase, p.value, p.micro_steps);
+               p.math, p.state_type, p.decay, p.erase, p.value, p.micro_steps);
   }
   [[nodiscard]] std::size_t value() const { return state_ >> 40; }
 

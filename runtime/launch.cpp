@@ -4,7 +4,9 @@
 #include <cmath>
 #include <utility>
 
+#include "generator/fields.hpp"
 #include "runtime/check_arguments.hpp"
+#include "runtime/decode_pass.hpp"
 #include "runtime/prepared.hpp"
 #include "runtime/tensor_maps.hpp"
 #include "templates/parameters.cuh"
@@ -69,9 +71,21 @@ ForwardParameters parameters(const generator::Plan& plan, const ForwardArguments
   return p;
 }
 
+DecodeParameters parameters(const generator::Plan& plan, const DecodeArguments& a) {
+  DecodeParameters p{};
+  p.pass = parameters(plan, runtime::pass_of(a));
+  p.slots = pointer<const int>(a.state_slots);
+  p.output_slots = pointer<const int>(a.output_slots);
+  p.checkpoint_every = a.checkpoint_every;
+  p.checkpoint_state = pointer<void>(a.checkpoint_state);
+  p.checkpoint_d = pointer<float>(a.checkpoint_d);
+  return p;
+}
+
 }  // namespace
 
 expected<void> PreparedState::launch(const ForwardArguments& arguments, Stream stream) const {
+  if (generator::is_decode(plan_.problem)) return runtime::wrong_arguments("osdn_decode", "DecodeArguments");
   // An empty batch is as legal as an empty sequence; there is nothing to write for it.
   if (arguments.shape.b == 0 && !arguments.shape.packed()) return {};
   if (auto good = runtime::check_on_sight(plan_, arguments); !good) return good;
@@ -80,6 +94,18 @@ expected<void> PreparedState::launch(const ForwardArguments& arguments, Stream s
     if (auto good = runtime::check_thoroughly(*device_, plan_, arguments, on); !good) return good;
   }
   return enqueue(arguments, on);
+}
+
+expected<void> PreparedState::launch(const DecodeArguments& arguments, Stream stream) const {
+  if (!generator::is_decode(plan_.problem)) return runtime::wrong_arguments("osdn_forward", "ForwardArguments");
+  if (arguments.shape.b == 0 && !arguments.shape.packed()) return {};
+  if (auto good = runtime::check_on_sight(plan_, arguments); !good) return good;
+  auto* const on = static_cast<cuda::Stream>(stream);
+  if (validate_) {
+    if (auto good = runtime::check_thoroughly(*device_, plan_, arguments, on); !good) return good;
+  }
+  DecodeParameters values = parameters(plan_, arguments);
+  return enqueue_all(arguments.shape, {&values, nullptr}, values.pass, on);
 }
 
 expected<void> PreparedState::launch_kernel_alone(std::size_t kernel, const ForwardArguments& arguments,
@@ -95,10 +121,15 @@ expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::S
   if (plan_.config.schedule != Schedule::portable) {
     if (auto made = runtime::make_tensor_maps(device_->driver(), plan_, arguments, maps); !made) return made;
   }
-  for (const generator::Launch& launch : plan_.launches(arguments.shape)) {
+  return enqueue_all(arguments.shape, {&values, &maps}, values, stream, only);
+}
+
+expected<void> PreparedState::enqueue_all(const Shape& shape, KernelArguments arguments, ForwardParameters& turning,
+                                          cuda::Stream stream, std::optional<std::size_t> only) const {
+  for (const generator::Launch& launch : plan_.launches(shape)) {
     if (only && launch.kernel != *only) continue;
-    values.pass = launch.pass;
-    auto result = launch_kernel(launch, &values, &maps, stream);
+    turning.pass = launch.pass;
+    auto result = launch_kernel(launch, arguments, stream);
     if (result == cuda::error_invalid_context) {
       // A thread that never touched CUDA has no current context: ours is made current for the call. Another context
       // is a mistake of the caller, whose stream and pointers would not fit ours.
@@ -110,7 +141,7 @@ expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::S
       } else if (current == nullptr) {
         const runtime::ContextScope scope(*device_);
         result = scope.result();
-        if (result == cuda::success) result = launch_kernel(launch, &values, &maps, stream);
+        if (result == cuda::success) result = launch_kernel(launch, arguments, stream);
       }
     }
     if (result != cuda::success) return launch_error(result, launch.kernel);
@@ -118,13 +149,13 @@ expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::S
   return {};
 }
 
-cuda::Result PreparedState::launch_kernel(const generator::Launch& launch, void* parameters, void* maps,
+cuda::Result PreparedState::launch_kernel(const generator::Launch& launch, KernelArguments arguments,
                                           cuda::Stream stream) const {
   const generator::KernelPlan& kernel = plan_.kernels[launch.kernel];
-  void* pointers[] = {parameters, maps};  // of which a kernel takes as many as it has parameters
   return device_->driver().launch_kernel(kernels_[launch.kernel]->function(), static_cast<unsigned int>(launch.ctas), 1,
                                          1, static_cast<unsigned int>(kernel.threads), 1, 1,
-                                         static_cast<unsigned int>(kernel.dynamic_shared), stream, pointers, nullptr);
+                                         static_cast<unsigned int>(kernel.dynamic_shared), stream, arguments.data(),
+                                         nullptr);
 }
 
 Error PreparedState::launch_error(cuda::Result result, std::size_t index) const {

@@ -1,6 +1,7 @@
 // What a PreparedOperation stands on.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "runtime/loaded_kernel.hpp"
 
 namespace osdn {
+
+struct ForwardParameters;
 
 class PreparedState {
  public:
@@ -29,6 +32,7 @@ class PreparedState {
   [[nodiscard]] const generator::Plan& plan() const { return plan_; }
   [[nodiscard]] const std::vector<KernelReport>& reports() const { return reports_; }
   [[nodiscard]] expected<void> launch(const ForwardArguments& arguments, Stream stream) const;
+  [[nodiscard]] expected<void> launch(const DecodeArguments& arguments, Stream stream) const;
   /// Only the launches of this kernel of the plan: for timing phases. It reads what the ones before it left in the
   /// workspace.
   [[nodiscard]] expected<void> launch_kernel_alone(std::size_t kernel, const ForwardArguments& arguments,
@@ -37,7 +41,12 @@ class PreparedState {
  private:
   [[nodiscard]] expected<void> enqueue(const ForwardArguments& arguments, runtime::cuda::Stream stream,
                                        std::optional<std::size_t> only = {}) const;
-  [[nodiscard]] runtime::cuda::Result launch_kernel(const generator::Launch& launch, void* parameters, void* maps,
+  /// Parameters and tensor maps, of which a kernel takes as many as it has parameters.
+  using KernelArguments = std::array<void*, 2>;
+  /// `turning`: the part of the parameters that says which turn of a kernel a launch is.
+  [[nodiscard]] expected<void> enqueue_all(const Shape& shape, KernelArguments arguments, ForwardParameters& turning,
+                                           runtime::cuda::Stream stream, std::optional<std::size_t> only = {}) const;
+  [[nodiscard]] runtime::cuda::Result launch_kernel(const generator::Launch& launch, KernelArguments arguments,
                                                     runtime::cuda::Stream stream) const;
   [[nodiscard]] Error launch_error(runtime::cuda::Result result, std::size_t index) const;
 

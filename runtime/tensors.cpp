@@ -3,6 +3,8 @@
 #include <initializer_list>
 #include <limits>
 
+#include "runtime/decode_pass.hpp"
+
 namespace osdn::runtime {
 namespace {
 
@@ -47,6 +49,34 @@ std::array<Tensor, 12> tensors(const generator::Plan& plan, const ForwardArgumen
            {"final_state", arguments.final_state, state_bytes, 4, true},
            {"final_d", arguments.final_d, d_bytes, 4, true},
            {"workspace", arguments.workspace, workspace_bytes, 256, true}}};
+}
+
+std::array<Tensor, 15> tensors(const generator::Plan& plan, const DecodeArguments& arguments) {
+  const Problem& problem = plan.problem;
+  const Shape& s = arguments.shape;
+  const DecodeArguments& a = arguments;
+  const auto pass = tensors(plan, pass_of(arguments), 0);
+  const std::int64_t state = problem.state_type == StateType::fp32 ? 4 : 2;
+  const auto states = [&](std::int64_t rows) { return product({rows, s.hv, problem.k, problem.v, state}); };
+  const auto ds = [&](std::int64_t rows) { return product({rows, s.hv, problem.k, 4}); };
+  const std::int64_t rows = pool_rows(arguments);
+  const std::int64_t checkpoints = a.checkpoint_every > 0 ? s.b * s.t / a.checkpoint_every : 0;
+  const std::uint64_t table = product({s.sequences(), 4});
+  return {{pass[0],
+           pass[1],
+           pass[2],
+           pass[3],
+           pass[4],
+           pass[7],
+           pass[8],
+           {"state", a.state, states(rows), 16, a.output_state == 0},
+           {"d", a.d, ds(rows), 4, a.output_d == 0},
+           {"state_slots", a.state_slots, table, 4, false},
+           {"output_state", a.output_state, states(rows), 16, true},
+           {"output_d", a.output_d, ds(rows), 4, true},
+           {"output_slots", a.output_slots, table, 4, false},
+           {"checkpoint_state", a.checkpoint_state, states(checkpoints), 16, true},
+           {"checkpoint_d", a.checkpoint_d, ds(checkpoints), 4, true}}};
 }
 
 }  // namespace osdn::runtime

@@ -21,5 +21,11 @@ struct Tensor {
 /// All tensors of the call, given or not; sizes saturate rather than wrap.
 [[nodiscard]] std::array<Tensor, 12> tensors(const generator::Plan& plan, const ForwardArguments& arguments,
                                              std::size_t workspace_bytes);
+[[nodiscard]] std::array<Tensor, 15> tensors(const generator::Plan& plan, const DecodeArguments& arguments);
+
+/// Rows of a step's pools.
+[[nodiscard]] inline std::int64_t pool_rows(const DecodeArguments& arguments) {
+  return arguments.slots != 0 ? arguments.slots : arguments.shape.sequences();
+}
 
 }  // namespace osdn::runtime

@@ -141,4 +141,34 @@ constexpr JacobianLayout jacobian_layout(int K) {
   return layout;
 }
 
+/// New tokens that the step kernel holds in shared memory at once.
+inline constexpr int decode_tokens = 16;
+
+/// Step kernel: offsets of each buffer, in floats.
+struct DecodeLayout {
+  int keys;     // [decode_tokens][K] k in fp32
+  int queries;  // the same of q
+  int writes;   // w; before, γ where there is one per channel
+  int values;   // [decode_tokens][V / value_split]
+  int scalars;  // 5 × [decode_tokens]: scales of key and query, overlap, β, γ
+  int floats;
+};
+
+constexpr DecodeLayout decode_layout(int K, int block_v) {
+  DecodeLayout layout{};
+  int offset = 0;
+  layout.keys = offset;
+  offset += decode_tokens * K;
+  layout.queries = offset;
+  offset += decode_tokens * K;
+  layout.writes = offset;
+  offset += decode_tokens * K;
+  layout.values = offset;
+  offset += decode_tokens * block_v;
+  layout.scalars = offset;
+  offset += 5 * decode_tokens;
+  layout.floats = offset;
+  return layout;
+}
+
 }  // namespace osdn

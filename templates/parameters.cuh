@@ -1,5 +1,5 @@
-// The one argument of every kernel. Compiled by NVRTC for the device and by the host compiler for the runtime, so it
-// uses built-in types only and both sides agree on its layout by construction.
+// The one argument of every kernel of the forward pass, and of the step kernel. Compiled by NVRTC for the device and by
+// the host compiler for the runtime, so it uses built-in types only and both sides agree on its layout by construction.
 #pragma once
 
 namespace osdn {
@@ -54,5 +54,16 @@ inline constexpr long long whole_sequence = 1LL << 62;
 
 /// ForwardParameters::pass of the cut preconditioner: rounds count from 0; this one takes what they left over in turn.
 inline constexpr int settle_pass = -1;
+
+/// The step kernel's. In `pass`, initial_state and initial_d are the pools that are read ([slots, HV, K, V] of the
+/// state type, [slots, HV, K]) and final_state and final_d those that are written; no workspace.
+struct DecodeParameters {
+  ForwardParameters pass;
+  const int* slots;         // [N] row of each sequence in the pools that are read, negative: padding; null: its number
+  const int* output_slots;  // [N] row in the pools that are written, negative: not kept; null: the same
+  void* checkpoint_state;   // [B·T / checkpoint_every, HV, K, V] state type
+  float* checkpoint_d;      // [B·T / checkpoint_every, HV, K]
+  long long checkpoint_every;  // 0: none
+};
 
 }  // namespace osdn

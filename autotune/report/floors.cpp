@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -81,6 +82,16 @@ Work least_work(const Problem& problem, const Shape& shape, int chunk) {
   }
   const double k = problem.k;
   const double v = problem.v;
+  if (problem.operation == Operation::osdn_decode) {
+    // State and d come and go once a step, however many tokens it has: no tensor products, no second phase.
+    const double tokens =
+        std::max(1.0, static_cast<double>(shape.b * shape.t) / static_cast<double>(shape.sequences()));
+    const double state = problem.state_type == StateType::fp32 ? 4 : 2;
+    const double d = problem.precondition == Precondition::osdn ? sizeof(float) * k : 0;
+    out.bytes += 2 * (state * k * v + d) / tokens;
+    out.two_phases_bytes = 0;
+    return out;
+  }
   // KWᵀ and QWᵀ, A(V − Kh) and PU, then Kh, Qh and WᵀU: two operations for each multiply-add.
   const double products = 2 * 2 * chunk * k + 2 * 2 * chunk * v + 3 * 2 * k * v;
   const bool thrice = problem.type == ElementType::fp32 && problem.math == Fp32Math::tf32x3;

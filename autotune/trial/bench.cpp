@@ -7,6 +7,7 @@
 
 #include "autotune/trial/candidate.hpp"
 #include "autotune/trial/emulator_entries.hpp"
+#include "runtime/decode_pass.hpp"
 #include "runtime/engine_state.hpp"
 
 namespace osdn::autotune {
@@ -91,7 +92,7 @@ Bench::Checked Bench::gate(const Config& config, const About& about) {
   about("checking", 0);
   const GateSubject subject = {[&](const Shape& shape) { return operation->workspace_bytes(shape); },
                                [&](const ForwardArguments& arguments) -> expected<void> {
-                                 if (auto done = operation->launch(arguments); !done) return done;
+                                 if (auto done = runtime::launch_pass(*operation, arguments); !done) return done;
                                  return engine_.synchronize();
                                }};
   auto verdict = gate_->check(subject);

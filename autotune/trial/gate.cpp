@@ -26,6 +26,10 @@ struct Input {
   std::size_t shift;  ///< where the alignment that is asked for just holds
 };
 
+std::size_t state_alignment(const Problem& problem) {
+  return problem.operation == Operation::osdn_decode ? 16 : 4;
+}
+
 std::vector<Input> inputs_of(const Case& given) {
   const std::size_t beta = size_of(given.beta.dtype);
   std::vector<Input> all = {{"q", &given.q, &ForwardArguments::q, 16},
@@ -37,7 +41,7 @@ std::vector<Input> inputs_of(const Case& given) {
     if (tensor) all.push_back({name, &*tensor, address, shift});
   };
   optional("log_gamma", given.log_gamma, &ForwardArguments::log_gamma, 4);
-  optional("initial_state", given.initial_state, &ForwardArguments::initial_state, 4);
+  optional("initial_state", given.initial_state, &ForwardArguments::initial_state, state_alignment(given.problem));
   optional("initial_d", given.initial_d, &ForwardArguments::initial_d, 4);
   optional("cu_seqlens", given.cu_seqlens, &ForwardArguments::cu_seqlens, 8);
   return all;
@@ -56,10 +60,11 @@ std::vector<Output> outputs_of(const GateCase& station) {
   const DType element = reference::dtype_of(given.problem.type);
   std::vector<Output> all = {{"o", {element, given.v.shape, {}}, &ForwardArguments::o, 16}};
   if (station.states_out) {
-    all.push_back({"final_state",
-                   {DType::f32, {sequences, given.shape.hv, given.problem.k, given.problem.v}, {}},
-                   &ForwardArguments::final_state,
-                   4});
+    all.push_back(
+        {"final_state",
+         {reference::state_dtype_of(given.problem), {sequences, given.shape.hv, given.problem.k, given.problem.v}, {}},
+         &ForwardArguments::final_state,
+         state_alignment(given.problem)});
     all.push_back(
         {"final_d", {DType::f32, {sequences, given.shape.hv, given.problem.k}, {}}, &ForwardArguments::final_d, 4});
   }

@@ -105,7 +105,8 @@ expected<GateCase> plain(const Problem& problem, std::uint64_t seed) {
   options.initial_d = false;
   auto made = random_case(problem, Shape{2, 21, 2, 4, 0}, usual_numbers(problem), options);
   if (!made) return made.error();
-  return GateCase{"a batch without states", *std::move(made), false, false, {}};
+  const bool keeps = problem.operation == Operation::osdn_decode;  // a step without a pool is refused
+  return GateCase{"a batch without states", *std::move(made), keeps, false, {}};
 }
 
 }  // namespace

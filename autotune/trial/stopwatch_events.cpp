@@ -12,6 +12,7 @@
 #include "autotune/trial/event_timer.hpp"
 #include "autotune/trial/stopwatch.hpp"
 #include "autotune/trial/timing_inputs.hpp"
+#include "runtime/decode_pass.hpp"
 #include "runtime/engine_state.hpp"
 
 namespace osdn::autotune {
@@ -127,7 +128,7 @@ class Events : public Stopwatch {
     ForwardArguments arguments = set.arguments();
     arguments.workspace = workspace_.address();
     arguments.workspace_bytes = workspace_.bytes();
-    return operation.launch(arguments, timer_->stream());
+    return runtime::launch_pass(operation, arguments, timer_->stream());
   }
 
   expected<cuda::GraphExec> record(const PreparedOperation& operation) {

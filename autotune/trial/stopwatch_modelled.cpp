@@ -7,6 +7,7 @@
 #include "autotune/trial/emulator_entries.hpp"
 #include "autotune/trial/stopwatch.hpp"
 #include "autotune/trial/timing_inputs.hpp"
+#include "runtime/decode_pass.hpp"
 
 namespace osdn::autotune {
 namespace {
@@ -51,7 +52,7 @@ class Modelled : public Stopwatch {
     emulator_.set_seed(model_seed);
     emulator_.reset_statistics();
     emulator_.set_measure(true);
-    auto done = operation.launch(arguments);
+    auto done = runtime::launch_pass(operation, arguments);
     if (done) done = settings_.engine.synchronize();
     emulator_.set_measure(false);
     if (!done) return done.error();

@@ -45,8 +45,7 @@ std::vector<std::byte> starts(const Shape& shape) {
 expected<TimingInputs> TimingInputs::make(Engine& engine, const Problem& problem, const Shape& shape) {
   reference::RandomOptions options;
   options.seed = tile_seed;
-  options.initial_state = false;
-  options.initial_d = false;
+  options.initial_state = options.initial_d = problem.operation == Operation::osdn_decode;
   const Shape tile_shape{1, tile_tokens, 1, 1, 0};
   const reference::Numbers numbers = numbers_of(problem);
   auto tile = random_case(problem, tile_shape, numbers, options);
@@ -81,8 +80,14 @@ expected<TimingInputs> TimingInputs::make(Engine& engine, const Problem& problem
   }
   if (shape.packed()) put(&ForwardArguments::cu_seqlens, starts(shape));
   room(&ForwardArguments::o, tokens * shape.hv * problem.v, size_of(tile->v.dtype));
-  room(&ForwardArguments::final_state, states * problem.v, sizeof(float));
-  room(&ForwardArguments::final_d, states, sizeof(float));
+  if (problem.operation == Operation::osdn_decode) {
+    // In place, as engines decode: what a step costs is its state's way in and out.
+    if (tile->initial_state) fill(&ForwardArguments::initial_state, *tile->initial_state, states * problem.v);
+    if (tile->initial_d) fill(&ForwardArguments::initial_d, *tile->initial_d, states);
+  } else {
+    room(&ForwardArguments::final_state, states * problem.v, sizeof(float));
+    room(&ForwardArguments::final_d, states, sizeof(float));
+  }
   if (!result) return result.error();
   return out;
 }

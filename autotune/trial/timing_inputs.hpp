@@ -11,7 +11,7 @@
 namespace osdn::autotune {
 
 /// One set of tensors on the device: inputs of random directions, β in (0, 1) and log γ ≤ 0, no states carried in, room
-/// for o, final_state and final_d.
+/// for o, final_state and final_d; of a decoding step states that are worked on in place.
 class TimingInputs {
  public:
   /// Always of the same numbers. Errors: out_of_memory, driver, internal.

@@ -40,6 +40,10 @@ enum class Norm {
 /// Type that β is stored in.
 enum class BetaType { fp32, element };
 
+/// Type that a decoding step's states are stored in; d is always fp32. Kernels compute in fp32 and round to nearest
+/// even.
+enum class StateType { fp32, bf16 };
+
 /// State decay g_t of the family's recurrence (GDN: scalar, KDA: vector). Only `none` has kernels.
 enum class Decay { none, scalar, vector };
 

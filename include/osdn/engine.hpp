@@ -127,6 +127,9 @@ class PreparedOperation {
   /// wrong on sight), driver.
   expected<void> launch(const ForwardArguments& arguments, Stream stream = nullptr) const;
 
+  /// Enqueues a decoding step, likewise. Each kind of arguments is refused by the other kind of operation.
+  expected<void> launch(const DecodeArguments& arguments, Stream stream = nullptr) const;
+
   /// What it stands on; for the library's own rooms.
   [[nodiscard]] const std::shared_ptr<const PreparedState>& state() const { return state_; }
 

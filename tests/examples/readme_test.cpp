@@ -10,6 +10,7 @@
 #include <random>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "reference/forward.hpp"
@@ -105,6 +106,68 @@ TEST(Example, PrintsTheRecurrencesAnswer) {
       1.5e-3 * std::sqrt(squares / static_cast<double>(expected.size())) + 1e-6;  // tf32; six digits
   EXPECT_NEAR(first, expected.front(), tolerance);
   EXPECT_NEAR(last, expected.back(), tolerance);
+}
+
+/// The decoding example's sequences from their first token to their last, and what its last step prints.
+std::pair<double, double> expected_decoding() {
+  constexpr std::size_t prompt = 40;
+  constexpr std::size_t steps = 10;
+  constexpr std::size_t heads = 4;
+  constexpr std::size_t token = heads * 64;
+  std::mt19937 random(1);
+  const auto tensor = [&](std::size_t count) {
+    std::vector<double> values(count);
+    for (double& x : values) x = std::uniform_real_distribution<float>(0.0F, 0.2F)(random);
+    return values;
+  };
+  std::array<std::vector<double>, 2> q;
+  std::array<std::vector<double>, 2> k;
+  std::array<std::vector<double>, 2> v;
+  std::array<std::vector<double>, 2> beta;
+  for (std::size_t n = 0; n < 2; ++n) {
+    for (auto* to : {&q[n], &k[n], &v[n]}) *to = tensor(prompt * token);
+    beta[n] = tensor(prompt * heads);
+    tensor(prompt * token);  // what o is filled with
+  }
+  const auto append = [&](std::array<std::vector<double>, 2>& to, std::size_t width) {
+    const std::vector<double> all = tensor(3 * width);  // the third is padding
+    for (std::size_t n = 0; n < 2; ++n) {
+      to[n].insert(to[n].end(), all.begin() + static_cast<std::ptrdiff_t>(n * width),
+                   all.begin() + static_cast<std::ptrdiff_t>((n + 1) * width));
+    }
+  };
+  for (std::size_t step = 0; step < steps; ++step) {
+    for (auto* to : {&q, &k, &v}) append(*to, token);
+    tensor(3 * token);
+    append(beta, heads);
+  }
+  const auto last_row = [&](std::size_t n) {
+    osdn::reference::ForwardInputs inputs;
+    inputs.problem.type = osdn::ElementType::fp32;
+    inputs.problem.k = inputs.problem.v = 64;
+    inputs.shape = {.b = 1, .t = prompt + steps, .h = heads, .hv = heads};
+    inputs.numbers = osdn::reference::to_double(osdn::Hyperparameters{});
+    inputs.q = q[n];
+    inputs.k = k[n];
+    inputs.v = v[n];
+    inputs.beta = beta[n];
+    const std::vector<double> o = osdn::reference::forward(inputs).value_or_throw().o;
+    return std::vector<double>(o.end() - static_cast<std::ptrdiff_t>(token), o.end());
+  };
+  return {last_row(0).front(), last_row(1).back()};
+}
+
+TEST(Example, DecodesOnFromThePrompt) {
+  const Finished example = run("'" OSDN_DECODE_EXAMPLE "' '" OSDN_EMULATOR_LIBRARY "'");
+  ASSERT_EQ(example.status, 0) << example.output;
+  double first = NAN;
+  double last = NAN;
+  const std::size_t numbers = example.output.find(": o[0] = ");
+  ASSERT_NE(numbers, std::string::npos) << example.output;
+  ASSERT_EQ(std::sscanf(example.output.c_str() + numbers, ": o[0] = %lf, o[511] = %lf", &first, &last), 2);
+  const auto expected = expected_decoding();
+  EXPECT_NEAR(first, expected.first, 1.5e-3 * std::abs(expected.first) + 1e-6);
+  EXPECT_NEAR(last, expected.second, 1.5e-3 * std::abs(expected.second) + 1e-6);
 }
 
 TEST(Example, SaysWhatIsWrongWhenThereIsNoDriver) {

@@ -72,7 +72,7 @@ TEST(Canonical, RefusesAValueThatNoEnumHas) {
   p.operation = static_cast<Operation>(3);
   const auto operation = canonical(p);
   ASSERT_FALSE(operation);
-  EXPECT_EQ(operation.error().message, "problem field operation was '3'; allowed: osdn_forward");
+  EXPECT_EQ(operation.error().message, "problem field operation was '3'; allowed: osdn_forward or osdn_decode");
 }
 
 TEST(Canonical, NamesWhatHasKernels) {
@@ -175,7 +175,7 @@ TEST(Architecture, EveryNumberFrom70To130IsTakenOrRefusedInWords) {
     const bool known = number == 80 || (number >= 86 && number <= 90) || number == 100 || number == 103 ||
                        number == 110 || number == 120 || number == 121;
     for (const std::string& name : {"sm_" + std::to_string(number), std::to_string(number),
-                                   "compute_" + std::to_string(number), "sm_" + std::to_string(number) + "a"}) {
+                                    "compute_" + std::to_string(number), "sm_" + std::to_string(number) + "a"}) {
       const auto found = generator::find_architecture(name);
       ASSERT_EQ(found.has_value(), known) << name;
       if (known) {

@@ -53,6 +53,14 @@ class Random {
     return p;
   }
 
+  /// Of every operation.
+  Problem any_problem() {
+    Problem p = problem();
+    p.operation = any<Operation>();
+    p.state_type = any<StateType>();
+    return p;
+  }
+
   Config config() {
     Config c;
     c.chunk = 16 << integer(0, 3);

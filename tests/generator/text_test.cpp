@@ -24,6 +24,11 @@ TEST(Text, CanonicalForms) {
   p.precondition = Precondition::none;
   EXPECT_EQ(to_string(p),
             "osdn_forward:type=fp32,math=tf32x3,k=128,v=128,precondition=none,qk_l2norm=0,beta_type=fp32");
+  p.operation = Operation::osdn_decode;  // its arithmetic is fp32, its states may be bf16
+  p.state_type = StateType::bf16;
+  EXPECT_EQ(to_string(canonical(p).value_or_throw()),
+            "osdn_decode:type=fp32,k=128,v=128,precondition=none,qk_l2norm=0,beta_type=fp32,state_type=bf16");
+  p.operation = Operation::osdn_forward;
   p.decay = Decay::scalar;
   p.micro_steps = 3;
   EXPECT_EQ(to_string(p),
@@ -40,7 +45,7 @@ TEST(Text, RoundTripsOnRandomValues) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   Random random(seed);
   for (int i = 0; i < 3000; ++i) {
-    const auto problem = canonical(random.problem());
+    const auto problem = canonical(random.any_problem());
     ASSERT_TRUE(problem) << problem.error().message;
     const auto problem_back = parse_problem(to_string(*problem));
     ASSERT_TRUE(problem_back) << problem_back.error().message;
@@ -97,7 +102,7 @@ struct Refused {
 };
 
 constexpr char known_problem_fields[] =
-    "known: type, math, k, v, precondition, apf, norm, beta_aware, qk_l2norm, beta_type, decay, erase, value or "
+    "known: type, math, k, v, precondition, apf, norm, beta_aware, qk_l2norm, beta_type, state_type, decay, erase, value or "
     "micro_steps";
 
 TEST(Text, ProblemErrorsNameFieldValueAndAllowed) {
@@ -132,9 +137,13 @@ TEST(Text, ProblemErrorsNameFieldValueAndAllowed) {
       {"osdn_forward:k=16\n", "problem field k was '16\\x0a'; allowed: a multiple of 16 from 16 to 256"},
       {"osdn_forwards:k=16",
        "problem text must begin with its operation and a colon, but began with 'osdn_forwards' (did you mean "
-       "'osdn_forward'?); allowed: osdn_forward"},
-      {"k=16", "problem text must begin with its operation and a colon, but began with 'k=16'; allowed: osdn_forward"},
-      {"", "problem text must begin with its operation and a colon, but began with ''; allowed: osdn_forward"},
+       "'osdn_forward'?); allowed: osdn_forward or osdn_decode"},
+      {"k=16",
+       "problem text must begin with its operation and a colon, but began with 'k=16'; allowed: osdn_forward or "
+       "osdn_decode"},
+      {"",
+       "problem text must begin with its operation and a colon, but began with ''; allowed: osdn_forward or "
+       "osdn_decode"},
   };
   for (const auto& [text, message] : cases) {
     const auto parsed = parse_problem(text);

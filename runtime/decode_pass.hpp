@@ -1,0 +1,56 @@
+// Decoding steps in the words of the forward pass, and back: what both have in common is handled once.
+#pragma once
+
+#include "osdn/arguments.hpp"
+#include "osdn/engine.hpp"
+
+namespace osdn::runtime {
+
+/// The pools as initial and final states, in place where no others are given.
+[[nodiscard]] inline ForwardArguments pass_of(const DecodeArguments& a) {
+  ForwardArguments out;
+  out.shape = a.shape;
+  out.hyperparameters = a.hyperparameters;
+  out.q = a.q;
+  out.k = a.k;
+  out.v = a.v;
+  out.beta = a.beta;
+  out.log_gamma = a.log_gamma;
+  out.initial_state = a.state;
+  out.initial_d = a.d;
+  out.cu_seqlens = a.cu_seqlens;
+  out.cu_seqlens_type = a.cu_seqlens_type;
+  out.o = a.o;
+  out.final_state = a.output_state != 0 ? a.output_state : a.state;
+  out.final_d = a.output_d != 0 ? a.output_d : a.d;
+  return out;
+}
+
+/// A pass as one step: sequence n has row n, initial states are read and final ones written.
+[[nodiscard]] inline DecodeArguments step_of(const ForwardArguments& a) {
+  DecodeArguments out;
+  out.shape = a.shape;
+  out.hyperparameters = a.hyperparameters;
+  out.q = a.q;
+  out.k = a.k;
+  out.v = a.v;
+  out.beta = a.beta;
+  out.log_gamma = a.log_gamma;
+  out.cu_seqlens = a.cu_seqlens;
+  out.cu_seqlens_type = a.cu_seqlens_type;
+  out.state = a.initial_state;
+  out.d = a.initial_d;
+  out.output_state = a.final_state;
+  out.output_d = a.final_d;
+  out.o = a.o;
+  return out;
+}
+
+/// Runs a pass by whichever operation this is.
+inline expected<void> launch_pass(const PreparedOperation& operation, const ForwardArguments& arguments,
+                                  Stream stream = nullptr) {
+  return operation.problem().operation == Operation::osdn_decode ? operation.launch(step_of(arguments), stream)
+                                                                 : operation.launch(arguments, stream);
+}
+
+}  // namespace osdn::runtime

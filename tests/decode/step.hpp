@@ -1,0 +1,46 @@
+// Running a decoding case as a serving engine would.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "osdn/engine.hpp"
+#include "reference/case.hpp"
+#include "reference/serving.hpp"
+#include "tests/kernels/session.hpp"
+
+namespace osdn::tests {
+
+/// Device copies that live as long as this; an error throws.
+class OnDevice {
+ public:
+  DevicePointer put(const std::vector<std::byte>& bytes);
+  DevicePointer put(const std::optional<safetensors::Tensor>& tensor) { return tensor ? put(tensor->data) : 0; }
+  /// NaNs.
+  DevicePointer room(std::size_t bytes) { return put(std::vector<std::byte>(bytes, std::byte{0xFF})); }
+  void get(DevicePointer address, std::vector<std::byte>& bytes) const;
+
+ private:
+  std::vector<DeviceBuffer> buffers_;
+};
+
+/// The arguments of a batch; o is poisoned.
+[[nodiscard]] DecodeArguments arguments_of(OnDevice& memory, const reference::Case& problem,
+                                           const reference::ServingBatch& batch);
+
+/// Runs one step. Whatever is written that should not be fails the test.
+reference::Outputs step(const PreparedOperation& operation, const reference::Case& problem,
+                        const reference::ServingOptions& options = {});
+
+/// The default Config of the emulated device, or another.
+PreparedOperation prepare_step(const std::string& problem, const std::string& config = {});
+
+/// A random case of this operation.
+reference::Case random_step(const PreparedOperation& operation, const Shape& shape, std::uint64_t seed,
+                            const reference::Numbers& numbers = {}, reference::Keys keys = reference::Keys::unit,
+                            const std::vector<std::int64_t>& lengths = {});
+
+/// Keeps only sequence `n` of a case that is not packed, and of its tokens [begin, end).
+reference::Case part_of(const reference::Case& whole, std::int64_t n, std::int64_t begin, std::int64_t end);
+
+}  // namespace osdn::tests
