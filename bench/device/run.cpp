@@ -121,17 +121,23 @@ std::vector<reference::Verdict> judge(const Case& problem, const reference::Expe
   return verdicts;
 }
 
-double relative_difference(const Tensor& a, const Tensor& b) {
-  if (a.data == b.data) return 0;
-  const std::vector<double> left = reference::to_doubles(a);
-  const std::vector<double> right = reference::to_doubles(b);
-  double error = 0;
-  double whole = 0;
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    error += (left[i] - right[i]) * (left[i] - right[i]);
-    whole += right[i] * right[i];
+std::vector<double> part_errors(const Tensor& found, const std::vector<double>& right, std::size_t parts) {
+  const std::vector<double> values = reference::to_doubles(found);
+  std::vector<double> out;
+  for (std::size_t part = 0; part < parts; ++part) {
+    double error = 0;
+    double whole = 0;
+    for (std::size_t i = right.size() * part / parts; i < right.size() * (part + 1) / parts; ++i) {
+      error += (values[i] - right[i]) * (values[i] - right[i]);
+      whole += right[i] * right[i];
+    }
+    out.push_back(std::sqrt(error / whole));
   }
-  return std::sqrt(error / whole);
+  return out;
+}
+
+double relative_difference(const Tensor& a, const Tensor& b) {
+  return a.data == b.data ? 0 : part_errors(a, reference::to_doubles(b), 1).front();
 }
 
 }  // namespace osdn::bench

@@ -19,4 +19,7 @@ std::vector<reference::Verdict> judge(const reference::Case& problem, const refe
 /// Relative RMS of the difference between two tensors of the same type and size; 0 where they are the same bits.
 double relative_difference(const safetensors::Tensor& a, const safetensors::Tensor& b);
 
+/// Relative RMS errors of a tensor, cut into so many parts along its elements.
+std::vector<double> part_errors(const safetensors::Tensor& found, const std::vector<double>& right, std::size_t parts);
+
 }  // namespace osdn::bench
