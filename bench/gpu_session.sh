@@ -161,6 +161,7 @@ golden() {
 
 # Finds bad accesses and races in whatever runs on a device; small rows, for it is slow.
 sanitize() {
+  rm -f "$out/work/$1.jsonl" # rows of an earlier try would not be run again
   "${ours[@]}" compute-sanitizer --tool "$1" --target-processes all --error-exitcode 1 \
     "$bin/bench_device_check" --device gpu --no-emulator --rows "$2" --patience 240 --out "$out/work/$1.jsonl"
 }

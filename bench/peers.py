@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import random
+import select
 import signal
 import statistics
 import subprocess
@@ -50,8 +51,8 @@ def load_peers(path):
 class Ours:
     """bench_forward --serve at the other end of two pipes."""
 
-    def __init__(self, command):
-        self.command = command
+    def __init__(self, command, patience):
+        self.command, self.patience = command, patience
         self.process = None
 
     def ask(self, **request):
@@ -63,6 +64,13 @@ class Ours:
         try:
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
+            # One answer a request: nothing is left in a buffer that select would not see.
+            ready, _, _ = select.select([self.process.stdout], [], [], self.patience)
+            if not ready:
+                self.process.kill()
+                self.process.wait()
+                self.process = None
+                raise RuntimeError(f"bench_forward said nothing for {self.patience} s: a kernel may hang")
             line = self.process.stdout.readline()
         except BrokenPipeError:
             line = ""
@@ -159,6 +167,7 @@ def main():
     parser.add_argument("--peers", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "peers_torch.py"))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--launches", type=int, default=8)
+    parser.add_argument("--patience", type=float, default=90, help="seconds without an answer: ours hangs")
     parser.add_argument("--seconds", type=float, default=0, help="begin no further shape after so long")
     parser.add_argument("ours", nargs="+", help="bench_forward and its options, after --")
     options = parser.parse_args()
@@ -180,7 +189,7 @@ def main():
 
         for one in absent if not known else []:
             write(one)
-        ours = Ours(options.ours)
+        ours = Ours(options.ours, options.patience)
         for shape in shapes:
             if shape["name"] in known:
                 continue

@@ -7,7 +7,7 @@ trap 'rm -rf "$work"' EXIT
 export OSDN_CACHE_DIR=$work/cache PYTHONDONTWRITEBYTECODE=1
 fail() { printf 'FAILED: %s\n' "$@" >&2; exit 1; }
 peers() {
-  python3 "$project/bench/peers.py" --out "$work/table.jsonl" --rounds 3 --peers "$project/tests/bench/stub_peers.py" \
+  python3 "$project/bench/peers.py" --out "$work/table.jsonl" --rounds 3 --patience "${patience:-90}" --peers "$project/tests/bench/stub_peers.py" \
     -- "$@" --device emulator --quick 2>>"$work/log"
 }
 found() { python3 -c "
@@ -41,4 +41,11 @@ printf '#!/bin/sh\ncase "$*" in *--list*) exec %q "$@";; *) exit 9;; esac\n' "$b
 chmod +x "$work/broken"
 peers "$work/broken" && fail "a dead bench_forward passes"
 is "[x['error']['message'] for x in r if x.get('who') == 'osdn']" "['bench_forward ended with status 9', 'bench_forward ended with status 9']"
+
+# Ours hangs: given up, and the next shape begins a process of its own.
+rm "$work/table.jsonl"
+sed -i 's/exit 9/exec sleep 60/' "$work/broken"
+patience=1 peers "$work/broken" && fail "a hanging bench_forward passes"
+is "[x['error']['message'][:33] for x in r if x.get('who') == 'osdn']" \
+  "['bench_forward said nothing for 1.', 'bench_forward said nothing for 1.']"
 echo "interleaved, resumed, and honest about what is absent"
