@@ -145,6 +145,7 @@ void summarise(const Program& program, const std::vector<Count>& counts, Statist
     const bool global = note.space == ptx::Space::global || note.space == ptx::Space::generic;
     const bool shared = note.space == ptx::Space::shared;
     if (note.traffic == Traffic::async_copy) statistics.async_copy_bytes += bytes;
+    if (note.flow.rule == Flow::warpgroup_multiply) statistics.shared_load_bytes += bytes;
     if (note.traffic == Traffic::load || note.traffic == Traffic::load_store) {
       statistics.global_load_bytes += global ? bytes : 0;
       statistics.shared_load_bytes += shared ? bytes : 0;

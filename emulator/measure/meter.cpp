@@ -52,6 +52,18 @@ void count(Tally& tally, Event& event, const Access& access, bool matrix) {
   }
 }
 
+/// Operands of wgmma: taken to come from all banks at once. Returns the passes.
+std::uint16_t count_operands(Tally& tally, const InstructionNote& note) {
+  constexpr unsigned kPassBytes = 128;
+  const unsigned bytes = note.bytes * unsigned{kLanes};
+  const unsigned passes = (bytes + kPassBytes - 1) / kPassBytes;
+  tally.shared_load_bytes += bytes;
+  tally.shared_requests += 1;
+  tally.passes += passes;
+  tally.least_passes += passes;
+  return static_cast<std::uint16_t>(passes);
+}
+
 bool may_split(const Instruction& in) {
   return in.handler == control::branch || in.handler == control::branch_indexed || in.handler == control::call ||
          in.handler == control::ret;
@@ -148,6 +160,9 @@ void Meter::after(Warp& warp, const Instruction& in, std::uint32_t done) {
     event_.atomic = accesses_[0].kind == Access::Kind::atomic;
     touch();
     combine();
+  }
+  if (warp.program->notes[event_.instruction].flow.rule == Flow::warpgroup_multiply) {
+    event_.passes = count_operands(tally, warp.program->notes[event_.instruction]);
   }
   event_.all_copies = in.handler == control::copy_wait_all;
   record(warp, event_);

@@ -4,6 +4,8 @@
 #include <array>
 #include <queue>
 
+#include "execute/operations.hpp"
+
 namespace emulator {
 namespace {
 
@@ -11,6 +13,9 @@ using Ticks = std::uint64_t;
 
 constexpr Ticks kQueueTicks = 32 * kTicks;  // of work that the path to shared memory holds before it blocks a warp
 constexpr Ticks kVisibleWaitTicks = 32 * kTicks;  // shorter waits for memory are part of a stretch of computing
+
+/// 16-bit multiply-adds of wgmma per cycle and scheduler, on the one architecture that has it.
+constexpr std::uint64_t kWarpgroupRate = 512;
 
 struct Player {
   const std::vector<Event>* events = nullptr;
@@ -24,7 +29,9 @@ struct Player {
   std::vector<bool> from_memory;  ///< by value: a load made it
   Ticks open_copies = 0;          ///< when the copies since the last commit have landed
   std::vector<Ticks> groups;      ///< when each committed group has
-  Ticks stretch = 0;              ///< begin of the current stretch of computing
+  Ticks open_products = 0;        ///< the same of wgmma
+  std::vector<Ticks> product_groups;
+  Ticks stretch = 0;  ///< begin of the current stretch of computing
   std::uint32_t stretch_first = 0;
 };
 
@@ -79,6 +86,7 @@ class Simulation {
       return std::uint64_t{timing_.busy[static_cast<unsigned>(cost.unit)]} * cost.weight * kTicks;
     }
     const std::uint64_t products = note.warp_flops / 2;
+    if (note.flow.rule == Flow::warpgroup_multiply) return products * kTicks * cost.weight / 2 / kWarpgroupRate;
     if (cost.weight == 0) return std::max<Ticks>(products * kTicks / timing_.matrix_double_rate, 1);
     return std::max<Ticks>(products * kTicks * cost.weight / 2 / timing_.matrix_rate, 1);
   }
@@ -97,7 +105,8 @@ class Simulation {
     if (event.skipped || event.combined || cost.unit == Unit::folded) return time;
     const Scheduler& scheduler = schedulers_[player.scheduler];
     time = std::max(time, scheduler.issue);
-    time = std::max(time, scheduler.pipe[static_cast<unsigned>(cost.unit)]);
+    const bool queued = program_.notes[event.instruction].flow.rule == Flow::warpgroup_multiply;
+    if (!queued) time = std::max(time, scheduler.pipe[static_cast<unsigned>(cost.unit)]);
     if (event.passes + event.sectors != 0 || cost.unit == Unit::exchange) {
       if (shared_ > time + kQueueTicks) time = shared_ - kQueueTicks;
       if (port_ > time + 2 * kQueueTicks) time = port_ - 2 * kQueueTicks;
@@ -159,6 +168,7 @@ class Simulation {
   void execute(Player& player, const Event& event, const Cost& cost, Ticks issue, Scheduler& scheduler) {
     const InstructionNote& note = program_.notes[event.instruction];
     const Ticks taken = busy(cost, note);
+    if (note.flow.rule == Flow::warpgroup_multiply) return multiply(player, event, issue, taken, scheduler);
     scheduler.pipe[static_cast<unsigned>(cost.unit)] = issue + taken;
     // What one PTX instruction becomes is taken for a chain.
     const Ticks latency = std::uint64_t{timing_.latency[static_cast<unsigned>(cost.unit)]} * cost.weight * kTicks;
@@ -179,6 +189,10 @@ class Simulation {
         if (cost.unit == Unit::copy) player.open_copies = std::max(player.open_copies, ready);
         break;
       case Unit::copy_commit:
+        if (program_.code[event.instruction].handler == control::warpgroup_commit) {
+          player.product_groups.push_back(player.open_products);
+          break;
+        }
         player.groups.push_back(player.open_copies);
         player.open_copies = 0;
         break;
@@ -186,6 +200,17 @@ class Simulation {
         break;
     }
     write(player, program_.uses[event.instruction], ready, memory);
+  }
+
+  /// wgmma joins the queue of its scheduler's tensor core, and the warp goes on. It is done when it had its turn there,
+  /// and its operands theirs on the path from shared memory.
+  void multiply(Player& player, const Event& event, Ticks issue, Ticks taken, Scheduler& scheduler) {
+    Ticks& pipe = scheduler.pipe[static_cast<unsigned>(Unit::matrix)];
+    const Ticks begin = std::max(pipe, issue);
+    pipe = std::max(begin + taken, through_shared(player, begin, event.passes));
+    if (player.copy == 0) out_.matrix_ticks += taken;
+    player.open_products = pipe + timing_.matrix_latency * kTicks;
+    write(player, program_.uses[event.instruction], issue, false);
   }
 
   /// When an access through the path to shared memory has made its passes.
@@ -215,12 +240,12 @@ class Simulation {
   Ticks copies_landed(Player& player, const Event& event) {
     const Instruction& in = program_.code[event.instruction];
     const bool all = event.all_copies;
+    const bool products = program_.notes[event.instruction].flow.rule == Flow::warpgroup_wait;
+    std::vector<Ticks>& groups = products ? player.product_groups : player.groups;
     Ticks time = all ? player.open_copies : 0;
     const auto keep = all ? 0 : static_cast<std::size_t>(in.immediate);
-    for (std::size_t k = 0; k + keep < player.groups.size(); ++k) time = std::max(time, player.groups[k]);
-    if (player.groups.size() > keep) {
-      player.groups.erase(player.groups.begin(), player.groups.end() - static_cast<std::ptrdiff_t>(keep));
-    }
+    for (std::size_t k = 0; k + keep < groups.size(); ++k) time = std::max(time, groups[k]);
+    if (groups.size() > keep) groups.erase(groups.begin(), groups.end() - static_cast<std::ptrdiff_t>(keep));
     return time;
   }
 

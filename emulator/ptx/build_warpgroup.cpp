@@ -114,6 +114,9 @@ void warpgroup_multiply(Build& b) {
   b.in().count = static_cast<std::uint8_t>(n / 8);
   b.decoder.context().program->async_proxy = true;
   b.note().warp_flops = 2 * 16 * n * (narrow ? 16 : 8);
+  // What a lane's share of the operands comes to: B is read once for the four warps.
+  const unsigned k_bytes = 32;
+  b.note().bytes = static_cast<std::uint16_t>((n * k_bytes / kWarpgroup + (described ? 16 * k_bytes : 0)) / kLanes);
   b.flow(Flow::warpgroup_multiply, 0, narrow ? element : Type::b32);
   b.note().flow.data = d == Type::f16 ? kHalfResult | kHalfAddend : 0;
 }

@@ -78,6 +78,14 @@ Cost product_of_matrices(const Statement& statement) {
   return {Unit::matrix, static_cast<std::uint8_t>(has(statement, "s8") || has(statement, "u8") ? 1 : 2)};
 }
 
+/// Products of a warpgroup: their groups are closed and awaited as those of copies are.
+Cost product_of_warpgroup(const Statement& statement) {
+  if (has(statement, "commit_group")) return {Unit::copy_commit, 1};
+  if (has(statement, "wait_group")) return {Unit::copy_wait, 1};
+  if (has(statement, "fence")) return {Unit::warp_barrier, 1};
+  return {Unit::matrix, static_cast<std::uint8_t>(has(statement, "tf32") ? 4 : 2)};
+}
+
 Cost copy_instruction(const Statement& statement) {
   if (has(statement, "commit_group")) return {Unit::copy_commit, 1};
   if (has(statement, "wait_group") || has(statement, "wait_all")) return {Unit::copy_wait, 1};
@@ -138,6 +146,7 @@ Cost cost_of(const Statement& statement) {
   if (const auto found = fixed().find(opcode); found != fixed().end()) return found->second;
   const Type type = type_of(statement);
   if (opcode == "mma") return product_of_matrices(statement);
+  if (opcode == "wgmma") return product_of_warpgroup(statement);
   if (opcode == "cp") return copy_instruction(statement);
   if (opcode == "ld" || opcode == "ldu") return load(statement);
   if (opcode == "cvt") return convert(statement);

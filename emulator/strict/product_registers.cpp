@@ -9,7 +9,7 @@
 
 namespace emulator {
 
-ProductRegisters::ProductRegisters(Block& block) : block_(block), program_(block.program()) {
+ProductRegisters::ProductRegisters(Block& block) : program_(block.program()) {
   if (program_.async_proxy) states_.resize(block.warps());
 }
 

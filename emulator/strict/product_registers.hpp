@@ -52,7 +52,6 @@ class ProductRegisters {
                                    const char* what) const;
   [[nodiscard]] const std::string& name(std::uint32_t value) const;
 
-  Block& block_;
   const Program& program_;
   std::vector<State> states_;
 };
