@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "generator/constraints.hpp"
 #include "generator/fields.hpp"
 #include "generator/plan.hpp"
 
@@ -20,10 +21,11 @@ int distance(const Config& a, const Config& b) {
 }  // namespace
 
 expected<Config> choose_config(const Problem& problem, const generator::Architecture& architecture,
-                               const std::string& text, std::optional<int> chunk) {
+                               const std::string& text, std::optional<int> chunk, const std::optional<Shape>& shape) {
   std::string named = text;
   if (chunk) named += fmt::format("{}chunk={}", named.empty() ? "" : ",", *chunk);
-  auto usual = generator::default_config(problem, architecture);
+  auto usual = shape ? generator::default_config(problem, architecture, *shape)
+                     : generator::default_config(problem, architecture);
   if (!usual) return usual.error();
   auto wanted = parse_config(named, *usual);
   if (!wanted) return wanted.error();
@@ -31,12 +33,20 @@ expected<Config> choose_config(const Problem& problem, const generator::Architec
   if (planned) return *wanted;
   if (planned.error().code != ErrorCode::constraint) return planned.error();
 
-  auto space = generator::configuration_space(problem, architecture);
+  const auto exact = canonical(problem);
+  if (!exact) return exact.error();
+  auto space = generator::configuration_space(*exact, architecture);
   if (!space) return space.error();
   const Config* best = nullptr;
-  for (const auto& candidate : *space) {
-    if (!candidate.refusal.empty() || *parse_config(named, candidate.config) != candidate.config) continue;
-    if (best == nullptr || distance(candidate.config, *usual) < distance(*best, *usual)) best = &candidate.config;
+  for (auto& candidate : *space) {
+    if (!candidate.refusal.empty()) continue;
+    Config& config = candidate.config;
+    // The space of a problem, which knows no shape, leaves sequences whole.
+    config.cut = wanted->cut;
+    config.segment = wanted->segment;
+    config.cut_fill = wanted->cut_fill;
+    if (*parse_config(named, config) != config || !generator::check(*exact, config, architecture)) continue;
+    if (best == nullptr || distance(config, *usual) < distance(*best, *usual)) best = &config;
   }
   if (best == nullptr) return planned.error();
   return *best;

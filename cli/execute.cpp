@@ -143,7 +143,7 @@ SourceTexts texts_of(const generator::Plan& plan) {
 }
 
 expected<Execution> execute_kernels(Target& target, const TargetOptions& options, const Case& problem) {
-  auto config = choose_config(problem.problem, target.architecture, options.config, options.chunk);
+  auto config = choose_config(problem.problem, target.architecture, options.config, options.chunk, problem.shape);
   if (!config) return config.error();
   auto operation = target.engine->prepare(problem.problem, *config);
   if (!operation) return operation.error();

@@ -50,6 +50,10 @@ struct Cutting {
   std::int64_t segments = 0;  ///< numbers that the batch's segments may have: ⌊B·T / segment⌋ + N
 };
 
+/// With Cut::fixed every sequence is cut at the same places whatever else the batch holds. With Cut::automatic the
+/// shape decides (docs/forward-plans.md says how).
+[[nodiscard]] Cutting cutting(const Config& config, const Architecture& architecture, const Shape& shape);
+
 /// Corrections of the segments' entry d that a cut pass launches; what they leave over is replayed in turn.
 inline constexpr int cut_corrections = 4;
 
@@ -88,8 +92,6 @@ struct Plan {
   };
   [[nodiscard]] Workspace workspace(const Shape& shape) const;
 
-  /// Whether and how a pass at this shape is cut. With Cut::fixed every sequence is cut at the same places whatever
-  /// else the batch holds.
   [[nodiscard]] Cutting cutting(const Shape& shape) const;
 
   /// What a pass at this shape launches, in order. A number of CTAs that leaves 63 bits is returned as the largest one.
@@ -103,6 +105,9 @@ expected<Plan> plan(const Problem& problem, const Config& config, const Architec
 /// The configuration taken when nobody says otherwise: legal for every legal problem on every supported architecture.
 expected<Config> default_config(const Problem& problem, const Architecture& architecture);
 
+/// The same for a shape: with Cut::automatic where that cuts it.
+expected<Config> default_config(const Problem& problem, const Architecture& architecture, const Shape& shape);
+
 /// Every configuration of the space for this problem, legal ones and refused ones with their reason.
 struct Candidate {
   Config config;
@@ -110,5 +115,10 @@ struct Candidate {
   std::string constraint;  ///< name of the rule that refuses it
 };
 expected<std::vector<Candidate>> configuration_space(const Problem& problem, const Architecture& architecture);
+
+/// The same for a shape: where Cut::automatic cuts it, that too, with some lengths of segments. To keep these few, they
+/// differ from the default in chunk, warps, value_split and preconditioner_warps only.
+expected<std::vector<Candidate>> configuration_space(const Problem& problem, const Architecture& architecture,
+                                                     const Shape& shape);
 
 }  // namespace osdn::generator

@@ -26,19 +26,18 @@ std::int64_t product_or_largest(std::initializer_list<std::int64_t> factors) {
   return all;
 }
 
-/// Fewer segments of a sequence than this cannot make up for the work that cutting doubles.
-constexpr std::int64_t fewest_segments = 4;
+/// Fewer segments of a sequence than this hardly make up for the work that cutting adds (docs/performance.md).
+constexpr std::int64_t fewest_segments = 8;
 
 /// Tokens of a segment, 0 to leave sequences whole.
-std::int64_t segment_of(const Plan& plan, const Shape& shape) {
-  const Config& config = plan.config;
+std::int64_t segment_of(const Config& config, const Architecture& architecture, const Shape& shape) {
   const std::int64_t tokens = shape.b * shape.t;
   const std::int64_t sequences = shape.sequences();
   if (config.cut == Cut::never || sequences == 0) return 0;
   if (config.cut == Cut::fixed) return shape.packed() || shape.t > config.segment ? config.segment : 0;
   // Packed sequences are taken for equally long: the host does not read their lengths.
   const std::int64_t chains = product_or_largest({sequences, shape.hv, config.value_split});
-  const std::int64_t multiprocessors = plan.architecture.multiprocessors;
+  const std::int64_t multiprocessors = architecture.multiprocessors;
   if (chains >= (multiprocessors * config.cut_fill + 99) / 100) return 0;
   const std::int64_t length = tokens / sequences;
   const std::int64_t wanted = std::max<std::int64_t>(1, multiprocessors / chains);
@@ -51,7 +50,11 @@ std::int64_t segment_of(const Plan& plan, const Shape& shape) {
 }  // namespace
 
 Cutting Plan::cutting(const Shape& shape) const {
-  const std::int64_t segment = segment_of(*this, shape);
+  return generator::cutting(config, architecture, shape);
+}
+
+Cutting cutting(const Config& config, const Architecture& architecture, const Shape& shape) {
+  const std::int64_t segment = segment_of(config, architecture, shape);
   if (segment == 0) return {};
   return {true, segment, shape.b * shape.t / segment + shape.sequences()};
 }

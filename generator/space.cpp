@@ -13,6 +13,7 @@ constexpr int chunks[] = {16, 32, 64, 128};
 constexpr int warps[] = {1, 2, 4, 8, 16};
 constexpr int stages[] = {1, 2, 3};
 constexpr int preconditioner_warps[] = {1, 2, 4, 8};
+constexpr int segments[] = {512, 1024, 2048, 4096};
 constexpr PreconditionerAlgorithm preconditioners[] = {PreconditionerAlgorithm::serial,
                                                        PreconditionerAlgorithm::parallel};
 constexpr int hopper_warps[] = {4, 8};
@@ -115,6 +116,15 @@ expected<Config> default_config(const Problem& given, const Architecture& archit
   return last.error();
 }
 
+expected<Config> default_config(const Problem& problem, const Architecture& architecture, const Shape& shape) {
+  auto whole = default_config(problem, architecture);
+  if (!whole) return whole;
+  Config config = *whole;
+  config.cut = Cut::automatic;
+  const bool cuts = cutting(config, architecture, shape).cut && check(problem, config, architecture);
+  return cuts ? config : whole;
+}
+
 expected<std::vector<Candidate>> configuration_space(const Problem& given, const Architecture& architecture) {
   const auto problem = canonical(given);
   if (!problem) return problem.error();
@@ -135,6 +145,36 @@ expected<std::vector<Candidate>> configuration_space(const Problem& given, const
               out.push_back(candidate(*problem, config, architecture));
             }
   if (architecture.number == 90) add_hopper(out, *problem, architecture);
+  return out;
+}
+
+expected<std::vector<Candidate>> configuration_space(const Problem& given, const Architecture& architecture,
+                                                     const Shape& shape) {
+  auto out = configuration_space(given, architecture);
+  if (!out) return out;
+  const Problem problem = *canonical(given);
+  const auto usual = default_config(problem, architecture);
+  if (!usual) return usual.error();
+  Config config = *usual;
+  config.cut = Cut::automatic;
+  const auto add = [&] {
+    if (!cutting(config, architecture, shape).cut) return;
+    const auto ok = check(problem, config, architecture);
+    out->push_back(ok ? Candidate{config, {}, {}} : Candidate{config, ok.error().message, ok.error().context});
+  };
+  for (const int tokens : segments)
+    for (const int chunk : chunks)
+      for (const int count : warps)
+        for (const int split : value_splits(problem))
+          for (const Config& choice : preconditioner_choices(problem)) {
+            if (choice.preconditioner != usual->preconditioner) continue;
+            config.segment = tokens;
+            config.chunk = chunk;
+            config.warps = count;
+            config.value_split = split;
+            config.preconditioner_warps = choice.preconditioner_warps;
+            add();
+          }
   return out;
 }
 

@@ -25,14 +25,15 @@ struct PreconditionerHead {
 
   const ForwardParameters& p;
   const int head;
-  const Segment segment;
+  const long long n;        // of the sequence
+  const long long number;   // of the segment
   const Sequence sequence;  // what this CTA takes for one: the segment's part
   const Storage* k_rows;
   unsigned char* shared;
   int parity = 0;  // of the reduction buffer that the next sum uses
 
   PreconditionerHead(const ForwardParameters& parameters, const Segment& work, int value_head)
-      : p(parameters), head(value_head), segment(work), sequence(work.part) {
+      : p(parameters), head(value_head), n(work.sequence), number(work.number), sequence(work.part) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
     shared = shared_memory;
     const int key_head = head / (p.value_heads / p.key_heads);
@@ -57,10 +58,10 @@ struct PreconditionerHead {
 
   /// Where a K-vector of this head's segment lies among those of all segments, and one of its sequence.
   long long of_segment() const {
-    return (segment.number * p.value_heads + head) * K;
+    return (number * p.value_heads + head) * K;
   }
   long long of_sequence() const {
-    return (segment.sequence * p.value_heads + head) * K;
+    return (n * p.value_heads + head) * K;
   }
 
   /// d that the segment begins with. A first guess is the sequence's, which is the first segment's own.

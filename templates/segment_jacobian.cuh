@@ -32,6 +32,8 @@ struct SegmentJacobian {
   static constexpr JacobianLayout layout = jacobian_layout(K);
   static constexpr int group = layout.group;
   static constexpr int blocks = group / solve_rows;
+  static constexpr int rows_per_warp = group / segment_warps;
+  static constexpr int keys_per_lane = (K + 31) / 32;
   static constexpr bool per_channel = Forgetting<Traits>::per_channel;
   using Type = Element<Traits::type>;
   using Storage = typename Type::Storage;
@@ -51,6 +53,11 @@ struct SegmentJacobian {
   float* gain;
   float* gamma;
 
+  float next_keys[rows_per_warp][keys_per_lane];
+  float next_b;
+  float next_gain;
+  float next_gamma;
+
   SegmentJacobian(const ForwardParameters& parameters, const Sequence& part, int value_head)
       : p(parameters), sequence(part), head(value_head) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
@@ -68,32 +75,55 @@ struct SegmentJacobian {
     k_rows = static_cast<const Storage*>(p.k) + (sequence.begin * p.key_heads + key_head) * K;
   }
 
+  /// Asks for what make_rows will need of the group that begins with token `first`: this warp's rows are w, w + warps,
+  /// …, and lane i holds what row number i of these has one of.
+  void prefetch(long long first) {
+#pragma unroll
+    for (int i = 0; i < rows_per_warp; ++i) {
+      const long long token = first + warp_id() + i * segment_warps;
+#pragma unroll
+      for (int n = 0; n < keys_per_lane; ++n) {
+        const int c = lane_id() + 32 * n;
+        const bool valid = token < sequence.length && c < K;
+        next_keys[i][n] = valid ? Type::to_float(k_rows[token * p.key_heads * K + c]) : 0.0F;
+      }
+    }
+    next_b = 0.0F;
+    next_gain = 0.0F;
+    next_gamma = 1.0F;
+    const long long of_lane = first + warp_id() + lane_id() * segment_warps;
+    if (lane_id() < rows_per_warp && of_lane < sequence.length) {
+      const long long token = sequence.begin + of_lane;
+      next_b = Traits::beta_aware ? load_beta<Traits>(p, token, head) : 1.0F;
+      next_gain = p.gain[head * all_tokens(p) + token];
+      if constexpr (!per_channel) next_gamma = Forgetting<Traits>::gamma(p, token, head);
+    }
+  }
+
   /// Squared keys, and what each row has one of. Rows behind the end move nothing.
-  void make_rows(long long first) {
-    for (int row = warp_id(); row < group; row += segment_warps) {
-      const long long token = sequence.begin + first + row;
-      const bool valid = first + row < sequence.length;
-      float keys[(K + 31) / 32];
+  void make_rows() {
+    float squares = 0;  // lane i: of row number i
+#pragma unroll
+    for (int i = 0; i < rows_per_warp; ++i) {
       float sum = 0;
 #pragma unroll
-      for (int i = 0; i < (K + 31) / 32; ++i) {
-        const int c = lane_id() + 32 * i;
-        keys[i] = valid && c < K ? Type::to_float(k_rows[(first + row) * p.key_heads * K + c]) : 0.0F;
-        sum = fmaf(keys[i], keys[i], sum);
-      }
+      for (int n = 0; n < keys_per_lane; ++n) sum = fmaf(next_keys[i][n], next_keys[i][n], sum);
       sum = warp_sum(sum);
       const float scale = l2_norm_scale<Traits>(sum);
+      if (lane_id() == i) squares = sum * scale * scale;
+      float* row = s + (warp_id() + i * segment_warps) * stride;
 #pragma unroll
-      for (int i = 0; i < (K + 31) / 32; ++i) {
-        const int c = lane_id() + 32 * i;
-        if (c < K) s[row * stride + c] = keys[i] * scale * (keys[i] * scale);
+      for (int n = 0; n < keys_per_lane; ++n) {
+        const int c = lane_id() + 32 * n;
+        const float key = next_keys[i][n] * scale;
+        if (c < K) row[c] = key * key;
       }
-      if (lane_id() == 0) {
-        const float b = !valid ? 0.0F : Traits::beta_aware ? load_beta<Traits>(p, token, head) : 1.0F;
-        mu_b[row] = valid ? p.eta * b * b / hypergradient_norm<Traits>(sum * scale * scale, p) : 0.0F;
-        gain[row] = valid ? p.gain[head * all_tokens(p) + token] : 0.0F;
-        gamma[row] = valid && !per_channel ? Forgetting<Traits>::gamma(p, token, head) : 1.0F;
-      }
+    }
+    if (lane_id() < rows_per_warp) {
+      const int row = warp_id() + lane_id() * segment_warps;
+      mu_b[row] = next_b == 0.0F ? 0.0F : p.eta * next_b * next_b / hypergradient_norm<Traits>(squares, p);
+      gain[row] = next_gain;
+      gamma[row] = next_gamma;
     }
     __syncthreads();
   }
@@ -232,8 +262,10 @@ inline void segment_jacobian(const ForwardParameters& p) {
   const bool has_feature = threadIdx.x < K;
   float d = has_feature ? p.segment_d[item * K + threadIdx.x] : 0.0F;
   Work work(p, segment.part, head);
+  work.prefetch(0);
   for (long long first = 0; first < segment.part.length; first += Work::group) {
-    work.make_rows(first);
+    work.make_rows();
+    work.prefetch(first + Work::group);
     unsigned met = 0;
     for (int block = 0; block < Work::blocks; ++block) {
       if (has_feature && work.make_operands(d, block, first)) met |= 1U << block;

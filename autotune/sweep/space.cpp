@@ -80,13 +80,15 @@ void count(std::vector<Space::Refused>& refused, const generator::Candidate& can
 
 }  // namespace
 
-expected<Space> make_space(const Problem& problem, const generator::Architecture& architecture,
-                           const std::string& only) {
+expected<Space> make_space(const Problem& problem, const generator::Architecture& architecture, const std::string& only,
+                           const std::optional<Shape>& shape) {
   auto narrowed = parse_only(only);
   if (!narrowed) return narrowed.error();
-  auto usual = generator::default_config(problem, architecture);
+  auto usual = shape ? generator::default_config(problem, architecture, *shape)
+                     : generator::default_config(problem, architecture);
   if (!usual) return usual.error();
-  auto all = generator::configuration_space(problem, architecture);
+  auto all = shape ? generator::configuration_space(problem, architecture, *shape)
+                   : generator::configuration_space(problem, architecture);
   if (!all) return all.error();
   Space out;
   out.usual = *usual;

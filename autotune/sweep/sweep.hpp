@@ -30,8 +30,9 @@ struct Space {
 /// `only`: fields that are fixed or narrowed, `chunk=16|32,warps=4`; the default is kept in any case, and so is, in a
 /// sweep, the winner so far.
 /// Errors: those of generator::configuration_space; invalid_argument for `only`.
+/// With a shape, cut sequences are candidates where its chains leave multiprocessors idle.
 expected<Space> make_space(const Problem& problem, const generator::Architecture& architecture,
-                           const std::string& only = {});
+                           const std::string& only = {}, const std::optional<Shape>& shape = {});
 
 struct SweepOptions {
   Key key;
