@@ -121,7 +121,7 @@ expected<Config> default_config(const Problem& problem, const Architecture& arch
   if (!whole) return whole;
   Config config = *whole;
   config.cut = Cut::automatic;
-  const bool cuts = cutting(config, architecture, shape).cut && check(problem, config, architecture);
+  const bool cuts = cutting(config, architecture, shape).cut && check(*canonical(problem), config, architecture);
   return cuts ? config : whole;
 }
 
@@ -159,8 +159,7 @@ expected<std::vector<Candidate>> configuration_space(const Problem& given, const
   config.cut = Cut::automatic;
   const auto add = [&] {
     if (!cutting(config, architecture, shape).cut) return;
-    const auto ok = check(problem, config, architecture);
-    out->push_back(ok ? Candidate{config, {}, {}} : Candidate{config, ok.error().message, ok.error().context});
+    out->push_back(candidate(problem, config, architecture));
   };
   for (const int tokens : segments)
     for (const int chunk : chunks)
