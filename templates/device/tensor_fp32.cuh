@@ -19,6 +19,11 @@ inline void mma_16x8x8(float (&d)[4], const unsigned (&a)[4], const unsigned (&b
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+/// Towards zero, in one instruction where rounding takes eight; a NaN stays one.
+inline unsigned truncate_to_tf32(float x) {
+  return __float_as_uint(x) & 0xffffe000U;
+}
+
 /// N registers of an operand as TF32 numbers: rounded, or split into two whose sum has 21 bits.
 template <Fp32Math math, int N>
 struct Tf32Registers {
@@ -28,8 +33,12 @@ struct Tf32Registers {
   explicit Tf32Registers(const float (&x)[N]) {
 #pragma unroll
     for (int i = 0; i < N; ++i) {
-      high[i] = round_to_tf32(x[i]);
-      if constexpr (math == Fp32Math::tf32x3) low[i] = round_to_tf32(x[i] - __uint_as_float(high[i]));
+      if constexpr (math == Fp32Math::tf32x3) {
+        high[i] = truncate_to_tf32(x[i]);
+        low[i] = truncate_to_tf32(x[i] - __uint_as_float(high[i]));
+      } else {
+        high[i] = round_to_tf32(x[i]);
+      }
     }
   }
 };

@@ -91,9 +91,7 @@ struct HopperShared {
   float* output_factor(int slot) const { return value_factor(slot) + 3 * C; }
 
   float* system() const { return floats(layout.system); }
-  float* gain() const { return floats(layout.gains); }
-  float* gamma() const { return gain() + C; }
-  float* key_scale() const { return gain() + 2 * C; }
+  float4* steps() const { return reinterpret_cast<float4*>(base + layout.steps); }
 
   Mbarrier& full(int stage) const { return barrier(stage); }                    // q, k, v are there
   Mbarrier& empty(int stage) const { return barrier(Traits::stages + stage); }  // nobody needs them any more

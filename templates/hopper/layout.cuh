@@ -24,7 +24,7 @@ struct HopperLayout {
   int rows;       // 4 × [chunk] fp32: what each token has one of
   // The prepare warpgroup's own.
   int system;  // [chunk][system_stride] fp32: L, then (I + L)^{-1}
-  int gains;   // 3 × [chunk] fp32: gain, γ, key norm
+  int steps;   // [chunk] × 4 fp32: what each token does to d and to its write key
   int barriers;
   int bytes;
 
@@ -57,8 +57,8 @@ constexpr HopperLayout hopper_layout(int K, int block_v, int stages, bool precon
   offset += hopper_prepared * 4 * hopper_chunk * 4;
   layout.system = offset;
   offset += hopper_chunk * layout.system_stride * 4;
-  layout.gains = offset;
-  offset += 3 * hopper_chunk * 4;
+  layout.steps = offset;
+  offset += hopper_chunk * 16;
   layout.barriers = offset;
   offset += (2 * stages + 2 * hopper_prepared) * 8;
   layout.bytes = offset;

@@ -7,7 +7,9 @@
 
 #include "device/bulk_copy.cuh"
 #include "device/element.cuh"
+#include "device/matrices.cuh"
 #include "device/swizzle.cuh"
+#include "device/tensor.cuh"
 #include "device/warpgroup.cuh"
 #include "device/wgmma.cuh"
 #include "hopper/chain.cuh"
@@ -75,73 +77,77 @@ struct HopperPreparation {
     }
   }
 
-  /// The norm's factor of a row, by two neighbouring threads.
-  static float norm_scale(const unsigned char* panels) {
-    const int row = Group::thread() / 2;
-    float sum = 0;
-#pragma unroll 4
-    for (int c = Group::thread() % 2 * 8; c < K; c += 16) {
-      const uint4 eight = *reinterpret_cast<const uint4*>(panels + panel_offset<C>(row, c));
-      const unsigned pairs[4] = {eight.x, eight.y, eight.z, eight.w};
+  /// The in-kernel norm's factors of a warp's 16 rows: the diagonal of the rows' own Gram matrix, whose operands are
+  /// the same registers twice. `store(row, factor)` is called once a row.
+  template <class F>
+  static void norm_scales(const unsigned char* panels, F store) {
+    const int row = 16 * Group::warp() + lane_id() % 16;
+    const unsigned rows = shared_address(panels) + row * panel_row;
+    float first[4] = {0, 0, 0, 0};
+    float second[4] = {0, 0, 0, 0};
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const float low = Type::to_float(static_cast<unsigned short>(pairs[i] & 0xffffU));
-        const float high = Type::to_float(static_cast<unsigned short>(pairs[i] >> 16));
-        sum = fmaf(low, low, fmaf(high, high, sum));
-      }
+    for (int s = 0; s < K / 16; ++s) {
+      unsigned a[4];
+      load_matrices(a, rows + s / 4 * hopper_panel + (((2 * s % 8 + lane_id() / 16) ^ (row & 7)) << 4));
+      mma_16x8x16<Traits::type>(first, a, a[0], a[2]);   // with rows 0 … 7 as columns
+      mma_16x8x16<Traits::type>(second, a, a[1], a[3]);  // with rows 8 … 15
     }
-    return l2_norm_scale<Traits>(sum + __shfl_xor_sync(all_lanes, sum, 1));
+    const int g = lane_id() / 4;
+    if (lane_id() % 4 != g / 2) return;
+    store(16 * Group::warp() + g, l2_norm_scale<Traits>(g % 2 == 0 ? first[0] : first[1]));
+    store(16 * Group::warp() + g + 8, l2_norm_scale<Traits>(g % 2 == 0 ? second[2] : second[3]));
   }
 
   /// What each token has one of.
-  void make_rows(const Inputs& in, unsigned char* k, unsigned char* q) const {
+  void make_rows(const Inputs& in, int rows, unsigned char* k, unsigned char* q) const {
     const int i = Group::thread();
+    float* const key_scale = shared.write_factor(slot.place);  // at first
     if constexpr (Traits::qk_l2norm) {
-      const float key = norm_scale(k);
-      const float query = norm_scale(q);
-      if (i % 2 == 0) {
-        shared.key_scale()[i / 2] = key;
-        shared.output_factor(slot.place)[i / 2] = p.scale * query;
-      }
+      norm_scales(k, [&](int row, float factor) { key_scale[row] = factor; });
+      norm_scales(q, [&](int row, float factor) { shared.output_factor(slot.place)[row] = p.scale * factor; });
       Group::sync();
     }
     if (i < C) {
-      const float key = Traits::qk_l2norm ? shared.key_scale()[i] : 1.0F;
+      const float key = Traits::qk_l2norm ? key_scale[i] : 1.0F;
       shared.value_factor(slot.place)[i] = Family::value_coefficient(in.beta);
       shared.erase_factor(slot.place)[i] = Family::erase_coefficient(in.beta) * key;
-      // Write keys that are formed here have the norm; DeltaNet's are K as stored.
-      shared.write_factor(slot.place)[i] = preconditioned ? 1.0F : key;
       if constexpr (!Traits::qk_l2norm) shared.output_factor(slot.place)[i] = p.scale;
-      if constexpr (preconditioned) shared.gain()[i] = in.gain;
-      if constexpr (has_gamma) shared.gamma()[i] = in.gamma;
+      // A write key gets its norm here; DeltaNet's are K as stored. One behind the end is zero.
+      if constexpr (preconditioned) {
+        shared.steps()[i] = {i < rows ? key : 0.0F, in.gain * (key * key), in.gamma, p.anchor * (1.0F - in.gamma)};
+      }
     }
     Group::sync();
   }
 
-  /// W = d ⊙ K, by replaying d through the chunk: a feature a thread.
+  /// W = d ⊙ K, by replaying d through the chunk: a feature a thread. A step is write_scale.cuh's `advance` with all
+  /// that does not depend on d ahead of it: d ← clip(γ d + (ρ (1 − γ) + gain s)).
   void make_write_keys(float d, const Chain<Traits>& chain, long long chunk, int rows, unsigned char* k,
                        unsigned char* w) const {
     if constexpr (!preconditioned) return;
     const int feature = Group::thread();
     if (feature >= K) return;
-    // Row i's element lies at column ^ (i % 8) 16-byte chunks from the row's start.
     const int column = panel_offset<C>(0, feature);
 #pragma unroll 1
     for (int first = 0; first < C; first += 8) {
 #pragma unroll
       for (int j = 0; j < 8; ++j) {
-        const int i = first + j;
-        const int offset = first * panel_row + j * panel_row + (column ^ (j << 4));
-        const float scale = Traits::qk_l2norm ? shared.key_scale()[i] : 1.0F;
-        const float key = Type::to_float(*reinterpret_cast<const Storage*>(k + offset)) * scale;
-        *reinterpret_cast<Storage*>(w + offset) = Type::from_float(i < rows ? d * key : 0.0F);
-        float gamma = 1.0F;
-        if constexpr (has_gamma) gamma = shared.gamma()[i];
+        const int offset = j * panel_row + (column ^ (j << 4));  // row first + j swizzles as row j
+        const float4 step = shared.steps()[first + j];
+        const float key = Type::to_float(*reinterpret_cast<const Storage*>(k + offset));
+        *reinterpret_cast<Storage*>(w + offset) = Type::from_float(d * step.x * key);
+        float gamma = step.z;
+        float drift = step.w;
         if constexpr (Forgetting<Traits>::per_channel) {
+          const int i = first + j;
           if (i < rows) gamma = Forgetting<Traits>::gamma(p, chain.sequence.begin + chunk * C + i, chain.head, feature);
+          drift = p.anchor * (1.0F - gamma);
         }
-        d = advance<Traits>(d, gamma, shared.gain()[i], key * key, p);
+        d = Forgetting<Traits>::active ? fmaf(gamma, d, fmaf(step.y, key * key, drift)) : fmaf(step.y, key * key, d);
+        d = clip(d, p.d_min, p.d_max);
       }
+      k += 8 * panel_row;
+      w += 8 * panel_row;
     }
   }
 
@@ -169,7 +175,8 @@ struct HopperPreparation {
 
   void store_system(const float (&l)[C / 2]) const {
     const float* erase = shared.erase_factor(slot.place);
-    const float* write = shared.write_factor(slot.place);
+    const float* write = shared.write_factor(slot.place);  // what W lacks of the norm; DeltaNet's does
+    constexpr bool lacks = Traits::qk_l2norm && !preconditioned;
     const int row = 16 * Group::warp() + lane_id() / 4;
 #pragma unroll
     for (int j = 0; j < C / 8; ++j) {
@@ -179,8 +186,8 @@ struct HopperPreparation {
       for (int r = 0; r < 2; ++r) {
         const int i = row + 8 * r;
         float2 pair;
-        pair.x = column < i ? l[4 * j + 2 * r] * (erase[i] * write[column]) : 0.0F;
-        pair.y = column + 1 < i ? l[4 * j + 2 * r + 1] * (erase[i] * write[column + 1]) : 0.0F;
+        pair.x = column < i ? l[4 * j + 2 * r] * (lacks ? erase[i] * write[column] : erase[i]) : 0.0F;
+        pair.y = column + 1 < i ? l[4 * j + 2 * r + 1] * (lacks ? erase[i] * write[column + 1] : erase[i]) : 0.0F;
         *reinterpret_cast<float2*>(shared.system() + i * stride + column) = pair;
       }
     }
@@ -243,7 +250,7 @@ struct HopperPreparation {
       clear_tail(k, rows);
       Group::sync();
     }
-    make_rows(in, k, q);
+    make_rows(in, rows, k, q);
     make_write_keys(in.d, chain, chunk, rows, k, w);
     fence_async_proxy();
     Group::sync();
