@@ -21,6 +21,8 @@ inline void invert_16(At at) {
 #pragma unroll
     for (int j = 0; j < i; ++j) sum = fmaf(-at(i, j), x[j], sum);
     x[i] = i < column ? 0.0F : sum;
+    // Not all of the matrix at once: loads that run ahead of their row take registers.
+    if (i % 4 == 3) asm volatile("" ::: "memory");
   }
   __syncwarp();
 #pragma unroll

@@ -16,13 +16,10 @@ namespace osdn {
 /// A place in a ring of N buffers, and the parity of the barriers' phase in this round.
 template <int N>
 struct Ring {
-  int place = 0;
-  unsigned parity = 0;
-  void next() {
-    if (++place < N) return;
-    place = 0;
-    parity ^= 1;
-  }
+  unsigned count = 0;
+  int place() const { return static_cast<int>(count % N); }
+  unsigned parity() const { return count / N & 1; }
+  void next() { ++count; }
 };
 
 template <class Traits>
@@ -31,26 +28,33 @@ struct Chain {
   int head;
   int key_head;
   long long n;
-  Sequence sequence;
+  long long begin;  // first token, counted over the whole batch
+  long long first_chunk;
+  int tokens;  // a tensor map counts no more than fit in an int
 
   Chain(const ForwardParameters& p, unsigned number)
       : split(static_cast<int>(number % Traits::value_split)),
         head(static_cast<int>(number / Traits::value_split % p.value_heads)),
         key_head(head / (p.value_heads / p.key_heads)),
-        n(number / Traits::value_split / p.value_heads),
-        sequence(find_sequence<Traits::chunk>(p, n)) {}
-
-  int rows_of(long long chunk) const {
-    const long long left = sequence.length - chunk * Traits::chunk;
-    return left < Traits::chunk ? static_cast<int>(left) : Traits::chunk;
+        n(number / Traits::value_split / p.value_heads) {
+    const Sequence sequence = find_sequence<Traits::chunk>(p, n);
+    begin = sequence.begin;
+    first_chunk = sequence.first_chunk;
+    tokens = static_cast<int>(sequence.length);
   }
 };
+
+/// The same number, but nothing is known of it any more: what was made from it is made again, not kept in registers.
+inline unsigned forgotten(unsigned number) {
+  asm volatile("" : "+r"(number));
+  return number;
+}
 
 template <class Traits, class F>
 inline void for_each_chain(const ForwardParameters& p, F f) {
   const unsigned count = static_cast<unsigned>(p.sequences * p.value_heads * Traits::value_split);
 #pragma unroll 1
-  for (unsigned number = blockIdx.x; number < count; number += gridDim.x) f(Chain<Traits>(p, number));
+  for (unsigned number = blockIdx.x; number < count; number += gridDim.x) f(number);
 }
 
 template <class Traits>
@@ -90,13 +94,14 @@ struct HopperShared {
   float* write_factor(int slot) const { return value_factor(slot) + 2 * C; }
   float* output_factor(int slot) const { return value_factor(slot) + 3 * C; }
 
-  float* system() const { return floats(layout.system); }
+  float* system(int slot) const { return floats(layout.system + slot * layout.system_stage); }
   float4* steps() const { return reinterpret_cast<float4*>(base + layout.steps); }
 
-  Mbarrier& full(int stage) const { return barrier(stage); }                    // q, k, v are there
-  Mbarrier& empty(int stage) const { return barrier(Traits::stages + stage); }  // nobody needs them any more
-  Mbarrier& ready(int slot) const { return barrier(2 * Traits::stages + slot); }
-  Mbarrier& taken(int slot) const { return barrier(2 * Traits::stages + hopper_prepared + slot); }
+  Mbarrier& full(int stage) const { return barrier(stage); }                      // q, k, v are there
+  Mbarrier& empty(int stage) const { return barrier(Traits::stages + stage); }    // nobody needs them any more
+  Mbarrier& posed(int slot) const { return barrier(2 * Traits::stages + slot); }  // L is there
+  Mbarrier& ready(int slot) const { return barrier(2 * Traits::stages + hopper_prepared + slot); }
+  Mbarrier& taken(int slot) const { return barrier(2 * Traits::stages + 2 * hopper_prepared + slot); }
 
   void initialise_barriers() const {
     for (int i = 0; i < Traits::stages; ++i) {
@@ -104,7 +109,8 @@ struct HopperShared {
       empty(i).initialise(4 * (1 + states));  // every warp of the prepare and state warpgroups
     }
     for (int i = 0; i < hopper_prepared; ++i) {
-      ready(i).initialise(1);
+      posed(i).initialise(1);
+      ready(i).initialise(2);  // by the prepare and the invert role
       taken(i).initialise(4 * states);
     }
     fence_mbarrier_initialisation();

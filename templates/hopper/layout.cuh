@@ -22,15 +22,16 @@ struct HopperLayout {
   int remainder;  // what the rounding lost; bf16 only
   int products;   // P
   int rows;       // 4 × [chunk] fp32: what each token has one of
+  int system;     // [chunk][system_stride] fp32: L, then (I + L)^{-1}
   // The prepare warpgroup's own.
-  int system;  // [chunk][system_stride] fp32: L, then (I + L)^{-1}
-  int steps;   // [chunk] × 4 fp32: what each token does to d and to its write key
+  int steps;  // [chunk] × 4 fp32: what each token does to d and to its write key
   int barriers;
   int bytes;
 
   int key_stage;    // bytes of one stage of k or q, and of one W
   int value_stage;  // bytes of one stage of v
   int system_stride;
+  int system_stage;  // bytes of one system
 };
 
 constexpr HopperLayout hopper_layout(int K, int block_v, int stages, bool preconditioned, bool has_remainder) {
@@ -38,6 +39,7 @@ constexpr HopperLayout hopper_layout(int K, int block_v, int stages, bool precon
   layout.key_stage = K / 64 * hopper_panel;
   layout.value_stage = block_v / 64 * hopper_panel;
   layout.system_stride = hopper_chunk + 4;
+  layout.system_stage = hopper_chunk * layout.system_stride * 4;
   int offset = 0;
   layout.k = offset;
   offset += stages * layout.key_stage;
@@ -56,11 +58,11 @@ constexpr HopperLayout hopper_layout(int K, int block_v, int stages, bool precon
   layout.rows = offset;
   offset += hopper_prepared * 4 * hopper_chunk * 4;
   layout.system = offset;
-  offset += hopper_chunk * layout.system_stride * 4;
+  offset += hopper_prepared * layout.system_stage;
   layout.steps = offset;
   offset += hopper_chunk * 16;
   layout.barriers = offset;
-  offset += (2 * stages + 2 * hopper_prepared) * 8;
+  offset += (2 * stages + 3 * hopper_prepared) * 8;
   layout.bytes = offset;
   return layout;
 }

@@ -1,8 +1,9 @@
 // The prepare role: everything of a chunk that does not need the state, one or two chunks ahead of it.
 //
-//   W = d ⊙ K      L = tril₋₁(Diag(β) K Wᵀ)      T = (I + L)⁻¹      P = tril(Q Wᵀ)
+//   W = d ⊙ K      L = tril₋₁(Diag(β) K Wᵀ)      P = tril(Q Wᵀ)
 //
-// One warpgroup. K and Q are as stored; with an in-kernel L2 norm, factors go where delta_rule.cuh says.
+// One warpgroup; (I + L)⁻¹ is made beside it (invert.cuh). K and Q are as stored; with an in-kernel L2 norm, factors go
+// where delta_rule.cuh says.
 #pragma once
 
 #include "device/bulk_copy.cuh"
@@ -13,7 +14,6 @@
 #include "device/warpgroup.cuh"
 #include "device/wgmma.cuh"
 #include "hopper/chain.cuh"
-#include "inverse.cuh"
 #include "recurrence.cuh"
 #include "write_scale.cuh"
 
@@ -52,28 +52,29 @@ struct HopperPreparation {
   }
 
   /// Rows behind the end get what leaves everything as it is.
-  Inputs fetch(const Chain<Traits>& chain, long long chunk) const {
+  Inputs fetch(const Chain<Traits>& chain, int first) const {
     Inputs in{0.0F, 0.0F, 1.0F, 1.0F};
-    if (chunk >= chain.sequence.chunks) return in;
+    if (first >= chain.tokens) return in;
     const int thread = Group::thread();
-    const long long token = chain.sequence.begin + chunk * C + thread;
-    if (thread < chain.rows_of(chunk)) {
+    const long long token = chain.begin + first + thread;
+    if (thread < C && first + thread < chain.tokens) {
       in.beta = load_beta<Traits>(p, token, chain.head);
       if constexpr (preconditioned) in.gain = p.gain[chain.head * all_tokens(p) + token];
       if constexpr (has_gamma) in.gamma = Forgetting<Traits>::gamma(p, token, chain.head);
     }
     if constexpr (preconditioned) {
-      const long long number = chain.head * all_chunks<C>(p) + chain.sequence.first_chunk + chunk;
+      const long long number = chain.head * all_chunks<C>(p) + chain.first_chunk + first / C;
       if (thread < K) in.d = p.d_chunks[number * K + thread];
     }
     return in;
   }
 
-  /// Zeros behind the end: K's rows meet numbers of this sequence in products, so they must not be another's.
-  void clear_tail(unsigned char* k, int rows) const {
-    for (int i = rows * (K / 8) + Group::thread(); i < C * (K / 8); i += Group::threads) {
-      const int column = i % (K / 8) * 8;
-      *reinterpret_cast<uint4*>(k + panel_offset<C>(i / (K / 8), column)) = uint4{0, 0, 0, 0};
+  /// Zeros behind the end: rows of K and V meet numbers of this sequence in products, so they must not be another's.
+  template <int Columns>
+  static void clear_tail(unsigned char* panels, int rows) {
+    constexpr int chunks = Columns / 8;
+    for (int i = rows * chunks + Group::thread(); i < C * chunks; i += Group::threads) {
+      *reinterpret_cast<uint4*>(panels + panel_offset<C>(i / chunks, i % chunks * 8)) = uint4{0, 0, 0, 0};
     }
   }
 
@@ -101,17 +102,17 @@ struct HopperPreparation {
   /// What each token has one of.
   void make_rows(const Inputs& in, int rows, unsigned char* k, unsigned char* q) const {
     const int i = Group::thread();
-    float* const key_scale = shared.write_factor(slot.place);  // at first
+    float* const key_scale = shared.write_factor(slot.place());  // at first
     if constexpr (Traits::qk_l2norm) {
       norm_scales(k, [&](int row, float factor) { key_scale[row] = factor; });
-      norm_scales(q, [&](int row, float factor) { shared.output_factor(slot.place)[row] = p.scale * factor; });
+      norm_scales(q, [&](int row, float factor) { shared.output_factor(slot.place())[row] = p.scale * factor; });
       Group::sync();
     }
     if (i < C) {
       const float key = Traits::qk_l2norm ? key_scale[i] : 1.0F;
-      shared.value_factor(slot.place)[i] = Family::value_coefficient(in.beta);
-      shared.erase_factor(slot.place)[i] = Family::erase_coefficient(in.beta) * key;
-      if constexpr (!Traits::qk_l2norm) shared.output_factor(slot.place)[i] = p.scale;
+      shared.value_factor(slot.place())[i] = Family::value_coefficient(in.beta);
+      shared.erase_factor(slot.place())[i] = Family::erase_coefficient(in.beta) * key;
+      if constexpr (!Traits::qk_l2norm) shared.output_factor(slot.place())[i] = p.scale;
       // A write key gets its norm here; DeltaNet's are K as stored. One behind the end is zero.
       if constexpr (preconditioned) {
         shared.steps()[i] = {i < rows ? key : 0.0F, in.gain * (key * key), in.gamma, p.anchor * (1.0F - in.gamma)};
@@ -122,7 +123,7 @@ struct HopperPreparation {
 
   /// W = d ⊙ K, by replaying d through the chunk: a feature a thread. A step is write_scale.cuh's `advance` with all
   /// that does not depend on d ahead of it: d ← clip(γ d + (ρ (1 − γ) + gain s)).
-  void make_write_keys(float d, const Chain<Traits>& chain, long long chunk, int rows, unsigned char* k,
+  void make_write_keys(float d, const Chain<Traits>& chain, int token, int rows, unsigned char* k,
                        unsigned char* w) const {
     if constexpr (!preconditioned) return;
     const int feature = Group::thread();
@@ -130,20 +131,27 @@ struct HopperPreparation {
     const int column = panel_offset<C>(0, feature);
 #pragma unroll 1
     for (int first = 0; first < C; first += 8) {
+      // All of them before the first store, which might go where they come from for all the compiler knows.
+      float keys[8];
+      float4 steps[8];
+#pragma unroll
+      for (int j = 0; j < 8; ++j) {  // row first + j swizzles as row j
+        keys[j] = Type::to_float(*reinterpret_cast<const Storage*>(k + j * panel_row + (column ^ (j << 4))));
+        steps[j] = shared.steps()[first + j];
+      }
 #pragma unroll
       for (int j = 0; j < 8; ++j) {
-        const int offset = j * panel_row + (column ^ (j << 4));  // row first + j swizzles as row j
-        const float4 step = shared.steps()[first + j];
-        const float key = Type::to_float(*reinterpret_cast<const Storage*>(k + offset));
-        *reinterpret_cast<Storage*>(w + offset) = Type::from_float(d * step.x * key);
-        float gamma = step.z;
-        float drift = step.w;
+        const float key = keys[j];
+        *reinterpret_cast<Storage*>(w + j * panel_row + (column ^ (j << 4))) = Type::from_float(d * steps[j].x * key);
+        float gamma = steps[j].z;
+        float drift = steps[j].w;
         if constexpr (Forgetting<Traits>::per_channel) {
           const int i = first + j;
-          if (i < rows) gamma = Forgetting<Traits>::gamma(p, chain.sequence.begin + chunk * C + i, chain.head, feature);
+          if (i < rows) gamma = Forgetting<Traits>::gamma(p, chain.begin + token + i, chain.head, feature);
           drift = p.anchor * (1.0F - gamma);
         }
-        d = Forgetting<Traits>::active ? fmaf(gamma, d, fmaf(step.y, key * key, drift)) : fmaf(step.y, key * key, d);
+        const float moved = steps[j].y * (key * key);
+        d = Forgetting<Traits>::active ? fmaf(gamma, d, moved + drift) : d + moved;
         d = clip(d, p.d_min, p.d_max);
       }
       k += 8 * panel_row;
@@ -174,8 +182,8 @@ struct HopperPreparation {
   }
 
   void store_system(const float (&l)[C / 2]) const {
-    const float* erase = shared.erase_factor(slot.place);
-    const float* write = shared.write_factor(slot.place);  // what W lacks of the norm; DeltaNet's does
+    const float* erase = shared.erase_factor(slot.place());
+    const float* write = shared.write_factor(slot.place());  // what W lacks of the norm; DeltaNet's does
     constexpr bool lacks = Traits::qk_l2norm && !preconditioned;
     const int row = 16 * Group::warp() + lane_id() / 4;
 #pragma unroll
@@ -188,13 +196,13 @@ struct HopperPreparation {
         float2 pair;
         pair.x = column < i ? l[4 * j + 2 * r] * (lacks ? erase[i] * write[column] : erase[i]) : 0.0F;
         pair.y = column + 1 < i ? l[4 * j + 2 * r + 1] * (lacks ? erase[i] * write[column + 1] : erase[i]) : 0.0F;
-        *reinterpret_cast<float2*>(shared.system() + i * stride + column) = pair;
+        *reinterpret_cast<float2*>(shared.system(slot.place()) + i * stride + column) = pair;
       }
     }
   }
 
   void store_products(const float (&qw)[C / 2]) const {
-    unsigned char* const products = shared.products(slot.place);
+    unsigned char* const products = shared.products(slot.place());
     const int row = 16 * Group::warp() + lane_id() / 4;
 #pragma unroll
     for (int j = 0; j < C / 8; ++j) {
@@ -209,71 +217,43 @@ struct HopperPreparation {
     }
   }
 
-  /// (I + L)^{-1} as the state's operand: rounded, and what the rounding lost.
-  void round_inverse() const {
-    unsigned char* const inverse = shared.inverse(slot.place);
-    unsigned char* const remainder = shared.remainder(slot.place);
-#pragma unroll 1
-    for (int item = Group::thread(); item < C * C / 8; item += Group::threads) {
-      const int row = item / 8;
-      const int chunk = item % 8;
-      const float4* const from = reinterpret_cast<const float4*>(shared.system() + row * stride + 8 * chunk);
-      const float4 first = from[0];
-      const float4 second = from[1];
-      float x[8] = {first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w};
-      unsigned rounded[4];
-      unsigned lost[4];
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const float low = 8 * chunk + 2 * i <= row ? x[2 * i] : 0.0F;
-        const float high = 8 * chunk + 2 * i + 1 <= row ? x[2 * i + 1] : 0.0F;
-        rounded[i] = Type::pack(low, high);
-        lost[i] = Type::pack(low - Type::to_float(static_cast<unsigned short>(rounded[i] & 0xffffU)),
-                             high - Type::to_float(static_cast<unsigned short>(rounded[i] >> 16)));
-      }
-      const int to = panel_chunk(row, chunk);
-      *reinterpret_cast<uint4*>(inverse + to) = uint4{rounded[0], rounded[1], rounded[2], rounded[3]};
-      if constexpr (Shared::has_remainder) {
-        *reinterpret_cast<uint4*>(remainder + to) = uint4{lost[0], lost[1], lost[2], lost[3]};
-      }
-    }
-  }
-
-  void prepare(const Chain<Traits>& chain, long long chunk, const Inputs& in) {
-    const int rows = chain.rows_of(chunk);
-    unsigned char* const k = shared.k(stage.place);
-    unsigned char* const q = shared.q(stage.place);
-    unsigned char* const w = shared.w(slot.place, stage.place);
-    shared.full(stage.place).wait(stage.parity);
-    shared.taken(slot.place).wait(slot.parity ^ 1);
+  void prepare(const Chain<Traits>& chain, int token, const Inputs& in) {
+    const int rows = chain.tokens - token < C ? chain.tokens - token : C;
+    unsigned char* const k = shared.k(stage.place());
+    unsigned char* const q = shared.q(stage.place());
+    unsigned char* const w = shared.w(slot.place(), stage.place());
+    shared.full(stage.place()).wait(stage.parity());
+    shared.taken(slot.place()).wait(slot.parity() ^ 1);
     if (rows < C) {
-      clear_tail(k, rows);
+      clear_tail<K>(k, rows);
+      clear_tail<Shared::block_v>(shared.v(stage.place()), rows);
       Group::sync();
     }
     make_rows(in, rows, k, q);
-    make_write_keys(in.d, chain, chunk, rows, k, w);
+    make_write_keys(in.d, chain, token, rows, k, w);
     fence_async_proxy();
     Group::sync();
     make_products(k, q, w);
-    if (lane_id() == 0) shared.empty(stage.place).arrive();
-    Group::sync();
-    invert_blocked<C, stride, Group>(shared.system());
-    round_inverse();
+    if (lane_id() == 0) shared.empty(stage.place()).arrive();
     fence_async_proxy();
     Group::sync();
-    if (Group::thread() == 0) shared.ready(slot.place).arrive();
+    if (Group::thread() == 0) {
+      shared.posed(slot.place()).arrive();
+      shared.ready(slot.place()).arrive();
+    }
     stage.next();
     slot.next();
   }
 
   void run() {
-    for_each_chain<Traits>(p, [&](const Chain<Traits>& chain) {
+    for_each_chain<Traits>(p, [&](unsigned number) {
+      const Chain<Traits> chain(p, number);
       Inputs next = fetch(chain, 0);
 #pragma unroll 1
-      for (long long c = 0; c < chain.sequence.chunks; ++c) {
+      for (int token = 0; token < chain.tokens; token += C) {
         const Inputs in = next;
-        next = fetch(chain, c + 1);
-        prepare(chain, c, in);
+        next = fetch(chain, token + C);
+        prepare(chain, token, in);
       }
       if constexpr (!preconditioned) {  // nobody else would write the d that is asked for
         if (p.final_d != nullptr && chain.split == 0 && Group::thread() < K) {
