@@ -30,11 +30,10 @@ inline void preconditioner(const ForwardParameters& p) {
   const int head = blockIdx.x % p.value_heads;
   const long long item = blockIdx.x / p.value_heads;
   if constexpr (Traits::segmented) {
-    SegmentTurns<Traits> turns(p, item, head);
-    const long long end = turns.end();
-    for (long long index = turns.first(); index < end; ++index) {
-      const Segment segment = turns.at(index);
-      if (turns.is_due(segment)) precondition<Traits>(p, segment, head);
+    SegmentTurns<Traits> turns(p, item);
+#pragma unroll 1
+    for (; turns.index < turns.end; ++turns.index) {
+      if (turns.is_due()) precondition<Traits>(p, turns.segment(), head);
     }
     turns.finish();
   } else {

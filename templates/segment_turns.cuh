@@ -1,4 +1,5 @@
-// Which segments a CTA of the cut preconditioner replays.
+// Which segments a CTA of the cut preconditioner replays. Little is kept from one to the next: a replay wants the
+// registers, and what it costs to find a segment again is nothing beside it.
 #pragma once
 
 #include "segment_entries.cuh"
@@ -12,38 +13,44 @@ struct SegmentTurns {
   static constexpr int threads = 32 * Traits::warps;
 
   const ForwardParameters& p;
-  const int head;
-  const bool is_cut;
-  const bool settles;  // takes all segments of a sequence in turn: exact whatever the rounds came to
-  const Segment start;
-  int* const rounds;  // of this sequence and head
+  int n;      // the sequence
+  int index;  // of the segment at hand
+  int end;    // behind the last segment of this CTA
   int replayed = 0;
 
-  SegmentTurns(const ForwardParameters& parameters, long long item, int value_head)
-      : p(parameters),
-        head(value_head),
-        is_cut(parameters.segment_d != nullptr),
-        settles(is_cut && parameters.pass == settle_pass),
-        start(settles ? segment_of<Traits::chunk>(parameters, item, 0) : find_segment<Traits::chunk>(parameters, item)),
-        rounds(parameters.cut_rounds + 2 * (start.sequence * parameters.value_heads + value_head)) {}
+  SegmentTurns(const ForwardParameters& parameters, long long item) : p(parameters) {
+    if (settles()) {
+      n = static_cast<int>(item);
+      index = 0;
+      end = static_cast<int>(at(0).count);
+      if (rounds()[0] != 0) index = end;
+    } else {
+      const Segment start = find_segment<Traits::chunk>(p, item);
+      n = static_cast<int>(start.sequence);
+      index = static_cast<int>(start.index);
+      end = start.exists() ? index + 1 : index;
+    }
+  }
 
-  /// The first segment to look at, and the index behind the last.
-  long long first() const { return settles && rounds[0] != 0 ? start.count : start.index; }
-  long long end() const { return settles ? start.count : start.exists() ? start.index + 1 : start.index; }
+  bool is_cut() const { return p.segment_d != nullptr; }
+  /// Takes all segments of a sequence in turn: exact whatever the rounds came to.
+  bool settles() const { return is_cut() && p.pass == settle_pass; }
+  static int head(const ForwardParameters& p) { return static_cast<int>(blockIdx.x % p.value_heads); }
+  int* rounds() const { return p.cut_rounds + 2 * (static_cast<long long>(n) * p.value_heads + head(p)); }
+  Segment at(long long i) const { return segment_of<Traits::chunk>(p, n, i); }
+  Segment segment() const { return at(index); }
 
-  Segment at(long long index) const { return segment_of<Traits::chunk>(p, start.sequence, index); }
-
-  /// Whether the segment is to be replayed; if so, its entry is in its place. All threads of the CTA.
-  bool is_due(const Segment& segment) {
-    if (!is_cut) return true;
-    const long long item = segment.number * p.value_heads + head;
-    if (!settles) {
+  /// Whether the segment at hand is to be replayed; if so, its entry is in its place. All threads of the CTA.
+  bool is_due() {
+    if (!is_cut()) return true;
+    const long long item = segment().number * p.value_heads + head(p);
+    if (!settles()) {
       if (p.pass != 0) return p.segment_moves[item] != stands_still;
-      if (segment.index == 0 && threadIdx.x == 0) rounds[0] = rounds[1] = 0;
+      if (index == 0 && threadIdx.x == 0) rounds()[0] = rounds()[1] = 0;
       return true;
     }
-    if (segment.index == 0) return false;  // begins with what is given
-    bool moved = false;                    // however little: what comes behind it may be sensitive to that
+    if (index == 0) return false;  // begins with what is given
+    bool moved = false;            // however little: what comes behind it may be sensitive to that
     for (int c = threadIdx.x; c < K; c += threads) {
       moved |= !(p.segment_d[item * K + c] == p.segment_ends[(item - p.value_heads) * K + c]);
     }
@@ -57,14 +64,14 @@ struct SegmentTurns {
 
   /// d behind the sequence goes where it is wanted, now that nobody reads the initial one any more.
   void finish() const {
-    if (!settles) return;
-    const Segment last = at(start.count - 1);
+    if (!settles()) return;
+    const Segment last = at(at(0).count - 1);
     for (int c = threadIdx.x; c < K; c += threads) {
       if (p.final_d == nullptr) break;
-      p.final_d[(start.sequence * p.value_heads + head) * K + c] =
-          p.segment_ends[(last.number * p.value_heads + head) * K + c];
+      p.final_d[(static_cast<long long>(n) * p.value_heads + head(p)) * K + c] =
+          p.segment_ends[(last.number * p.value_heads + head(p)) * K + c];
     }
-    if (threadIdx.x == 0 && replayed != 0) rounds[1] = replayed;
+    if (threadIdx.x == 0 && replayed != 0) rounds()[1] = replayed;
   }
 };
 
