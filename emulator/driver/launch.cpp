@@ -123,7 +123,7 @@ CUresult launch_on(CUstream stream, CUfunction function, std::array<unsigned, 3>
 }
 
 /// Attributes that only tune are accepted; those that would change what the kernel sees are not there yet.
-void check_attribute(const CUlaunchAttribute& attribute) {
+void check_attribute(const CUlaunchAttribute& attribute, CUfunction function) {
   const CUlaunchAttributeValue& value = attribute.value;
   switch (attribute.id) {
     case CU_LAUNCH_ATTRIBUTE_IGNORE:
@@ -140,8 +140,10 @@ void check_attribute(const CUlaunchAttribute& attribute) {
       return;
     case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
     case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
-      require(value.clusterDim.x == 1 && value.clusterDim.y == 1 && value.clusterDim.z == 1, CUDA_ERROR_NOT_SUPPORTED);
-      return;
+      if (value.clusterDim.x == 1 && value.clusterDim.y == 1 && value.clusterDim.z == 1) return;
+      refuse_launch(launchable_function(function, current_context())->kernel->name(), CUDA_ERROR_NOT_SUPPORTED,
+                    fmt::format("clusters of {} x {} x {} blocks; the emulator has clusters of one block only",
+                                value.clusterDim.x, value.clusterDim.y, value.clusterDim.z));
     case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
     case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
     case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
@@ -189,7 +191,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
     require(config != nullptr && (config->numAttrs == 0 || config->attrs != nullptr));
     bool cooperative = false;
     for (unsigned i = 0; i < config->numAttrs; ++i) {
-      check_attribute(config->attrs[i]);
+      check_attribute(config->attrs[i], function);
       const CUlaunchAttribute& attribute = config->attrs[i];
       if (attribute.id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE) cooperative = attribute.value.cooperative != 0;
     }

@@ -40,6 +40,14 @@ void check_block(const Kernel& kernel, const Device& device, const Sizes& block)
     refuse(fmt::format("the kernel's .maxntid allows {}", kernel.max_threads()));
 }
 
+void check_cluster(const Kernel& kernel) {
+  if (kernel.cluster_blocks() == 1) return;
+  refuse_launch(kernel.name(), CUDA_ERROR_NOT_SUPPORTED,
+                fmt::format("the kernel is one for clusters of {} blocks (.reqnctapercluster, __cluster_dims__); the "
+                            "emulator has clusters of one block only",
+                            kernel.cluster_blocks()));
+}
+
 void check_shared(const Function& function, const Device& device, std::size_t dynamic) {
   const Kernel& kernel = *function.kernel;
   const std::size_t most = device.architecture.profile.shared_per_block_optin, fixed = kernel.static_shared();
@@ -119,6 +127,7 @@ std::shared_ptr<Function> launchable_function(CUfunction handle, const ContextPt
 
 void check_geometry(const Function& function, const Device& device, const Sizes& grid, const Sizes& block,
                     std::size_t dynamic_shared) {
+  check_cluster(*function.kernel);
   const Kernel& kernel = *function.kernel;
   if (has_zero(grid) || has_zero(block))
     refuse_launch(kernel.name(), CUDA_ERROR_INVALID_VALUE,

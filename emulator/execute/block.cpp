@@ -94,6 +94,7 @@ void Block::reset(std::uint64_t index) {
   register_pool_ = 0;
   arrivals_.clear();
   bulk_.reset();
+  cluster_ = {};
   polls_.assign(warps_.size(), 0);
   std::memset(registers_.get(), 0xFF, register_bytes_ * warps_.size());
   std::memset(shared_.get(), 0xFF, shared_bytes_);
@@ -155,11 +156,11 @@ bool Block::advance(std::uint64_t warp_instructions) {
     }
   }
   settle_arrivals(arrivals_.size());
-  bulk_.finish();
   if (held_) throw PatientFault(*held_);
   for (const Warp& warp : warps_) {
     if (alive(warp)) raise_stuck();
   }
+  bulk_.finish();
   check_registers();
   if (meter_) meter_->end();
   return true;
@@ -170,6 +171,7 @@ void Block::take_turn(Warp& warp) {
     step(warp);
     if (warp.arrived) {
       check_barriers();
+      check_cluster();
       wake_blocked();
     }
   } catch (const PatientFault& raised) {

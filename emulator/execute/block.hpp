@@ -87,6 +87,9 @@ class Block {
   /// `wanting` says what it waits for.
   void poll_failed(Warp& warp, const Instruction& in, unsigned lane, const std::string& wanting);
   [[nodiscard]] BulkCopies& bulk() { return bulk_; }
+  // The cluster's barrier (cluster.cpp).
+  void cluster_arrived(Warp& warp, const Instruction& in, std::uint32_t lanes);
+  [[nodiscard]] bool cluster_passed(Warp& warp, const Instruction& in, std::uint32_t lanes);
   void made_progress() { polls_.assign(polls_.size(), 0); }
   /// A chance for other blocks to run right behind a write that they may be waiting for.
   void give_way(Warp& warp);
@@ -118,6 +121,7 @@ class Block {
   [[noreturn]] void raise_blocked(const Warp& warp, const Instruction& in) const;
   /// What warps are blocked by may be over: they try again.
   void wake_blocked();
+  void check_cluster();
   void settle_arrivals(std::size_t count);
   [[nodiscard]] bool complete(unsigned id) const;
   void release(unsigned id);
@@ -139,6 +143,11 @@ class Block {
   bool turn_over_ = false;  ///< of the warp that runs
   unsigned ways_given_ = 0;
   std::array<Barrier, 16> barriers_{};
+  struct ClusterBarrier {
+    std::vector<std::uint32_t> lanes;   ///< of each warp, that have arrived and wait for others
+    std::vector<std::uint32_t> passed;  ///< that have arrived and may go on
+  };
+  ClusterBarrier cluster_;  ///< empty until somebody uses it
   struct Requests {
     std::uint64_t first = 0;  ///< number of the first one that not all four warps have issued
     std::deque<ProductRequest> open;

@@ -7,6 +7,7 @@
 
 #include "execute/block.hpp"
 #include "execute/lanes/address.hpp"
+#include "measure/meter.hpp"
 #include "strict/strict.hpp"
 
 namespace emulator {
@@ -91,6 +92,8 @@ void fill(u8* to, u32 bytes, const BulkCopy& copy) {
 
 void BulkCopies::reset() {
   copies_.clear();
+  unawaited_.clear();
+  unmoved_ = 0;
   commits_.assign(std::size_t{block_.warps()} * kLanes, 0);
 }
 
@@ -109,6 +112,10 @@ void BulkCopies::issue(Warp& warp, const Instruction& in, unsigned lane) {
   copy.issued = &in;
   copy.lane = lane;
   copy.group = commits(copy.thread());
+  if ((in.flags & kBulkMulticast) != 0 && row<u16>(warp, in.operand[5])[lane] != 1) {
+    raise(warp, in, lane, Fault::Kind::out_of_bounds,
+          "a bulk copy to blocks of a cluster other than that of rank 0, the only one");
+  }
   const u64 target = address_of(warp, in, lane, 0), source = address_of(warp, in, lane, 1);
   if (copy.to_shared()) {
     copy.barrier = address_of(warp, in, lane, 2);
@@ -182,12 +189,23 @@ void BulkCopies::begin(BulkCopy& copy) {
     }
     if (run.global != 0) locate_bytes(warp, *copy.issued, copy.lane, run.global, run.bytes);
   }
-  if (warp.strict != nullptr) warp.strict->definedness.issued(copy);
+  if (warp.strict != nullptr) {
+    warp.strict->issued(copy);
+    if (copy.to_shared()) {
+      BulkCopy& latest = unawaited_[copy.barrier];
+      latest.op = copy.op;
+      latest.warp = copy.warp;
+      latest.issued = copy.issued;
+      latest.lane = copy.lane;
+    }
+  }
+  if (warp.meter != nullptr) warp.meter->bulk(copy);
   // Whoever looks too early finds poison.
   if (copy.op == BulkOp::load || copy.op == BulkOp::share) {
     for (const BulkRun& run : copy.runs) std::memset(warp.shared + run.shared, 0xFF, run.bytes);
   }
   copies_.push_back(std::move(copy));
+  ++unmoved_;
 }
 
 /// The bytes leave their source. What a load brings is read when it lands.
@@ -233,12 +251,16 @@ void BulkCopies::land(BulkCopy& copy) {
     }
     staged += run.bytes;
   }
-  if (warp.strict != nullptr) warp.strict->definedness.landed(copy);
+  if (warp.strict != nullptr) warp.strict->landed(copy);
 }
 
 void BulkCopies::complete(BulkCopy& copy) {
+  if (copy.moved) return;
   if (copy.op != BulkOp::load) take(copy);
   land(copy);
+  copy.moved = true;
+  copy.staged = {};
+  --unmoved_;
   if (copy.to_shared()) {
     block_.complete_bytes(*copy.warp, *copy.issued, copy.lane, copy.barrier, copy.bytes);
   }
@@ -248,26 +270,53 @@ void BulkCopies::wait(unsigned thread, std::uint64_t keep, bool read) {
   for (BulkCopy& copy : copies_) {
     if (copy.to_shared() || copy.thread() != thread || copy.group + keep >= commits(thread)) continue;
     take(copy);
+    Strict* strict = copy.warp->strict;
+    if (strict != nullptr && !copy.freed) strict->source_free(copy);
+    copy.freed = true;
     if (read) continue;
     complete(copy);
+    if (strict != nullptr) strict->awaited(copy);
     copy.warp = nullptr;
   }
-  copies_.erase(
-      std::remove_if(copies_.begin(), copies_.end(), [](const BulkCopy& copy) { return copy.warp == nullptr; }),
-      copies_.end());
+  const auto done = [](const BulkCopy& copy) { return copy.warp == nullptr; };
+  copies_.erase(std::remove_if(copies_.begin(), copies_.end(), done), copies_.end());
+  shorten();
+}
+
+/// A kernel may wait for no more than its sources, and store without end.
+void BulkCopies::shorten() {
+  constexpr std::size_t kKept = 256;
+  if (copies_.size() < kKept) return;
+  const auto forgotten = [](const BulkCopy& copy) {
+    if (!copy.moved || !copy.freed) return false;
+    if (copy.warp->strict != nullptr) copy.warp->strict->awaited(copy);
+    return true;
+  };
+  copies_.erase(std::remove_if(copies_.begin(), copies_.end(), forgotten), copies_.end());
 }
 
 void BulkCopies::advance(Random& random) {
-  const std::size_t pick = random.below(copies_.size());
-  BulkCopy& copy = copies_[pick];
+  std::size_t pick = random.below(unmoved_);
+  std::size_t at = 0;
+  for (;; ++at) {
+    if (!copies_[at].moved && pick-- == 0) break;
+  }
+  BulkCopy& copy = copies_[at];
   // What comes from shared memory may be read long before it is written.
   if (copy.op != BulkOp::load && !copy.taken && random.below(2) == 0) return take(copy);
   complete(copy);
-  copies_.erase(copies_.begin() + static_cast<std::ptrdiff_t>(pick));
+  if (copy.to_shared()) copies_.erase(copies_.begin() + static_cast<std::ptrdiff_t>(at));
 }
 
 void BulkCopies::finish() {
-  for (BulkCopy& copy : copies_) complete(copy);
+  for (BulkCopy& copy : copies_) {
+    complete(copy);
+    Strict* strict = copy.warp->strict;
+    if (strict == nullptr || copy.to_shared()) continue;
+    if (!copy.freed) strict->left_behind(copy);
+    strict->awaited(copy);
+  }
+  for (const auto& [object, copy] : unawaited_) copy.warp->strict->left_behind(copy);
   copies_.clear();
 }
 

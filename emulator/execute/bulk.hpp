@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "execute/machine.hpp"
@@ -25,6 +26,8 @@ constexpr std::size_t kBulkReduction = 9;
 constexpr std::size_t kBulkType = 10;
 constexpr std::size_t kBulkCoordinates = 11;
 
+constexpr std::uint8_t kBulkMulticast = 1;  ///< Instruction::flags: operand 5 says to which blocks of the cluster
+
 /// One that has not come to its end.
 struct BulkCopy {
   BulkOp op = BulkOp::load;
@@ -38,6 +41,9 @@ struct BulkCopy {
   bool fill_nan = false;
   bool taken = false;        ///< the source has been read
   std::uint32_t source = 0;  ///< of a copy within shared memory
+  bool moved = false;        ///< all bytes are where they belong
+  bool freed = false;        ///< the thread knows that the source has been read
+  unsigned agent = 0;        ///< of strict mode's book-keeping
   std::vector<BulkRun> runs;
   std::vector<std::byte> staged;  ///< what was read
 
@@ -52,12 +58,16 @@ class BulkCopies {
  public:
   explicit BulkCopies(Block& block) : block_(block) {}
   void reset();
-  [[nodiscard]] bool any() const { return !copies_.empty(); }
+  /// Whether some have not moved all of their bytes.
+  [[nodiscard]] bool any() const { return unmoved_ != 0; }
 
   void issue(Warp& warp, const Instruction& in, unsigned lane);
   void commit(unsigned thread);
   /// All but the latest `keep` groups of the thread come to their end, or at least their sources have been read.
   void wait(unsigned thread, std::uint64_t keep, bool read);
+
+  /// Somebody has seen a phase of this mbarrier end.
+  void awaited(std::uint64_t object) { unawaited_.erase(object); }
 
   /// Some copy gets on.
   void advance(Random& random);
@@ -71,11 +81,14 @@ class BulkCopies {
   void take(BulkCopy& copy);
   void land(BulkCopy& copy);
   void complete(BulkCopy& copy);
+  void shorten();
   [[nodiscard]] std::uint32_t& commits(unsigned thread);
 
   Block& block_;
-  std::vector<BulkCopy> copies_;
-  std::vector<std::uint32_t> commits_;  ///< groups each thread has closed
+  std::vector<BulkCopy> copies_;  ///< not moved, or from shared memory and not waited for
+  std::size_t unmoved_ = 0;
+  std::unordered_map<std::uint64_t, BulkCopy> unawaited_;  ///< by mbarrier: of strict launches the latest copy to it
+  std::vector<std::uint32_t> commits_;                     ///< groups each thread has closed
 };
 
 }  // namespace emulator

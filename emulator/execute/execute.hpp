@@ -94,6 +94,9 @@ class Kernel {
   [[nodiscard]] virtual int max_threads() const = 0;
   /// .reqntid, which a block must be exactly; zeros where it is not given.
   [[nodiscard]] virtual std::array<unsigned, 3> required_block() const = 0;
+  /// Blocks of a cluster as .reqnctapercluster asks for them; 1 where it is not given. More than one cannot be
+  /// launched.
+  [[nodiscard]] virtual unsigned cluster_blocks() const = 0;
 };
 
 /// A loaded PTX module. Global variables live in the Memory it was loaded into until it is destroyed.

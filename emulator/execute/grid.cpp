@@ -171,6 +171,9 @@ std::optional<Fault> refuse(const Launch& launch, const Profile& profile) {
     fault.message = "a grid beyond the device's limits";
   } else if (launch.kernel->static_shared() + launch.dynamic_shared > profile.shared_per_block_optin) {
     fault.message = "more shared memory than a block can have";
+  } else if (launch.kernel->cluster_blocks() > 1) {
+    fault.message = "a kernel for clusters of " + std::to_string(launch.kernel->cluster_blocks()) +
+                    " blocks (.reqnctapercluster): the emulator has clusters of one";
   } else if (launch.parameters == nullptr && !launch.kernel->parameters().empty()) {
     fault.message = "a launch without parameters";
   } else {

@@ -64,6 +64,7 @@ struct InstructionNote {
   enum class Scope : std::uint8_t { cta, cluster, gpu, sys } scope = Scope::gpu;
   bool fence = false;               ///< of memory, with order and scope
   bool proxy_fence = false;         ///< between the generic proxy and the async one, for shared memory
+  bool init_fence = false;          ///< of the mbarrier objects that the thread has initialised
   bool renames = false;             ///< a plain mov, which a device need not execute
   bool exchange = false;            ///< lanes hand each other values: shfl, vote, match, redux
   bool matrix = false;              ///< ldmatrix, stmatrix: lanes hold addresses of rows

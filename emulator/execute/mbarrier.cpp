@@ -6,6 +6,7 @@
 
 #include "execute/block.hpp"
 #include "execute/lanes/address.hpp"
+#include "measure/meter.hpp"
 #include "strict/strict.hpp"
 
 namespace emulator {
@@ -40,8 +41,10 @@ class Visit {
   Visit(Warp& warp, const Instruction& in, unsigned lane, u64 address)
       : Visit(warp, in, lane, address, static_cast<ptx::Space>(in.size),
               static_cast<MbarrierOp>(in.mode) == MbarrierOp::init) {}
-  Visit(Warp& warp, const Instruction& in, unsigned lane, u64 address, ptx::Space space, bool fresh)
-      : warp_(warp), in_(in), lane_(lane) {
+  /// `settled`: what an instruction asked for happens now, behind it.
+  Visit(Warp& warp, const Instruction& in, unsigned lane, u64 address, ptx::Space space, bool fresh,
+        bool settled = false)
+      : warp_(warp), in_(in), lane_(lane), settled_(settled) {
     if (space == ptx::Space::generic) {
       if ((address & kWindowMask) != kSharedWindow)
         fail("an mbarrier object lies in shared memory, this address does not");
@@ -78,6 +81,7 @@ class Visit {
     }
     if (drops) object.expected -= std::min(count, object.expected);
     object.pending -= count;
+    if (warp_.meter != nullptr && !settled_) warp_.meter->adds_to(offset_);
     const bool ordered = note().order != InstructionNote::Order::relaxed;
     if (warp_.strict != nullptr && ordered) warp_.strict->races.object_arrived(warp_, 1u << lane_, offset_);
     if (!may_complete && object.pending == 0) fail("an arrival with .noComplete completes the phase");
@@ -91,15 +95,18 @@ class Visit {
     object.pending = object.expected;
     warp_.block->made_progress();
     if (warp_.strict != nullptr) warp_.strict->races.object_completed(offset_);
+    if (warp_.meter != nullptr) warp_.meter->phase_completed(offset_);
   }
 
   [[nodiscard]] bool wait(bool complete, bool may_fail) {
     if (complete && may_fail && warp_.block->random().below(8) == 0) return false;  // as when its time is up
+    if (warp_.meter != nullptr) warp_.meter->awaited(warp_, offset_, complete);
     if (!complete) warp_.block->poll_failed(warp_, in_, lane_, wanting());
     const bool ordered = note().order != InstructionNote::Order::relaxed;
     if (complete && ordered && warp_.strict != nullptr) {
       warp_.strict->races.object_awaited(warp_, 1u << lane_, offset_);
     }
+    if (complete) warp_.block->bulk().awaited(offset_);
     return complete;
   }
 
@@ -120,6 +127,7 @@ class Visit {
   Warp& warp_;
   const Instruction& in_;
   unsigned lane_;
+  const bool settled_;
   u8* at_ = nullptr;
   u64 offset_ = 0;
 };
@@ -165,6 +173,8 @@ void mbarrier(Warp& warp, const Instruction& in, std::uint32_t mask) {
     const u64 state = visit.object.word();
     switch (op) {
       case MbarrierOp::init:
+        if (warp.strict != nullptr)
+          warp.strict->objects.initialised(warp.index * unsigned{kLanes} + lane, visit.offset());
         return initialise(visit, value);
       case MbarrierOp::inval:
         return visit.poison();
@@ -201,6 +211,7 @@ void mbarrier(Warp& warp, const Instruction& in, std::uint32_t mask) {
         [[fallthrough]];
       case MbarrierOp::copies_counted:
         warp.block->arrive_after_copies(warp, in, lane, visit.offset());
+        if (warp.meter != nullptr) warp.meter->adds_to(visit.offset());
         break;
     }
     visit.store();
@@ -233,9 +244,7 @@ void Block::settle_arrivals(std::size_t count) {
     const Arrival next = arrivals_.front();
     arrivals_.pop_front();
     land_before(*next.warp, next.lane, next.serial);
-    const auto space = static_cast<ptx::Space>(next.in->size);
-    const u64 window = space == ptx::Space::generic ? kSharedWindow : 0;
-    Visit visit(*next.warp, *next.in, next.lane, next.object | window);
+    Visit visit(*next.warp, *next.in, next.lane, next.object, ptx::Space::shared, false, true);
     visit.arrive(1, false, true);
     visit.store();
   }

@@ -17,7 +17,8 @@ class LoadedKernel final : public Kernel {
   Program program;
   std::vector<Parameter> layout;
   int thread_limit = 0;
-  std::array<unsigned, 3> wanted_block{};           ///< .reqntid
+  std::array<unsigned, 3> wanted_block{};  ///< .reqntid
+  unsigned wanted_cluster = 1;
   const std::vector<std::string>* lines = nullptr;  ///< of the module's text, for faults
   const ptx::SourceLines* sources = nullptr;        ///< where its lines come from
 
@@ -27,6 +28,7 @@ class LoadedKernel final : public Kernel {
   [[nodiscard]] std::size_t local_bytes() const override { return program.local_bytes; }
   [[nodiscard]] int max_threads() const override { return thread_limit; }
   [[nodiscard]] std::array<unsigned, 3> required_block() const override { return wanted_block; }
+  [[nodiscard]] unsigned cluster_blocks() const override { return wanted_cluster; }
 };
 
 class LoadedModule final : public Module {

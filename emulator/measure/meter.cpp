@@ -74,6 +74,7 @@ bool may_split(const Instruction& in) {
 Meter::Meter(const Program& program, const ModelPlan& plan, std::size_t warps)
     : program_(program), plan_(plan), measures_(program.code.size()) {
   events_.warps.resize(warps);
+  polling_.resize(warps);
 }
 
 void Meter::begin(std::uint64_t block) {
@@ -85,6 +86,8 @@ void Meter::begin(std::uint64_t block) {
   for (auto& events : events_.warps) events.clear();
   events_.rounds.clear();
   round_.fill(kNoRound);
+  phases_.clear();
+  polling_.assign(polling_.size(), {});
 }
 
 void Meter::end() {

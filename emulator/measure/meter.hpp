@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "execute/access.hpp"
@@ -13,6 +14,8 @@
 #include "ptx/source_lines.hpp"
 
 namespace emulator {
+
+struct BulkCopy;
 
 /// Of one instruction: what Count does not tell.
 struct Tally {
@@ -62,6 +65,13 @@ class Meter {
   void arrived(unsigned barrier, bool waits);
   void completed(unsigned barrier);
 
+  // bulk.cpp: what the instruction that is being executed does beside its lanes' accesses.
+  void bulk(const BulkCopy& copy);
+  /// An arrival at the mbarrier object at this offset of shared memory, or bytes that it counts.
+  void adds_to(std::uint64_t object);
+  void phase_completed(std::uint64_t object);
+  void awaited(const Warp& warp, std::uint64_t object, bool complete);
+
   [[nodiscard]] Measures& measures() { return measures_; }
 
  private:
@@ -79,6 +89,17 @@ class Meter {
   Recording events_;
   static constexpr std::uint32_t kNoRound = ~0u;
   std::array<std::uint32_t, 16> round_{};  ///< of each barrier, that warps arrive for now
+  struct Phase {
+    std::uint32_t open = kNoRound;       ///< round of the phase that is waited for
+    std::uint32_t completed = kNoRound;  ///< of the one before
+  };
+  struct Polling {
+    std::uint32_t instruction = ~0u;  ///< that waited in vain
+    std::size_t at = 0;               ///< number of its event
+  };
+  [[nodiscard]] std::uint32_t open_phase(std::uint64_t object);
+  std::unordered_map<std::uint64_t, Phase> phases_;  ///< by object
+  std::vector<Polling> polling_;                     ///< by warp
   // Of the instruction that is being executed: as it was before.
   bool divergent_ = false;
   std::size_t paths_ = 0;

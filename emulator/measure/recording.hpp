@@ -18,13 +18,15 @@ struct Event {
   bool skipped = false;       ///< no lane's guard let it pass
   bool combined = false;      ///< part of a wider load, which another event stands for
   bool waits = false;         ///< at its barrier
+  bool meets = false;         ///< at an mbarrier object: arrives there, brings it bytes, or waits
   bool atomic = false;        ///< answered by the second-level cache
+  bool bulk = false;          ///< a bulk copy
   bool all_copies = false;    ///< waits for copies that are not committed as well
 };
 
-/// One completion of one of a block's barriers.
+/// One completion of one of a block's barriers, or one phase of an mbarrier object.
 struct Round {
-  std::uint32_t arrivals = 0;  ///< of warps
+  std::uint32_t arrivals = 0;  ///< of warps; for an object instructions of warps
   std::uint8_t barrier = 0;
 };
 

@@ -12,7 +12,7 @@ constexpr std::size_t kWindow = 48;
 
 bool ends_stretch(Unit unit) {
   return unit == Unit::control || unit == Unit::barrier || unit == Unit::warp_barrier || unit == Unit::fence ||
-         unit == Unit::copy_commit || unit == Unit::copy_wait;
+         unit == Unit::copy_commit || unit == Unit::copy_wait || unit == Unit::object;
 }
 
 /// Numbers of stretches, in the order of the code.

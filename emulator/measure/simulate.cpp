@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <queue>
+#include <utility>
 
 #include "execute/operations.hpp"
 
@@ -27,6 +28,7 @@ struct Player {
   bool waiting = false;           ///< at a barrier
   std::vector<Ticks> ready;       ///< by value: when it can be used
   std::vector<bool> from_memory;  ///< by value: a load made it
+  Ticks landed = 0;               ///< when the bulk copy that was just issued will have
   Ticks open_copies = 0;          ///< when the copies since the last commit have landed
   std::vector<Ticks> groups;      ///< when each committed group has
   Ticks open_products = 0;        ///< the same of wgmma
@@ -39,6 +41,7 @@ struct Arrivals {
   std::uint32_t count = 0;
   Ticks last = 0;
   bool open = false;
+  Ticks time = 0;                      ///< when it opened
   std::vector<std::uint32_t> waiting;  ///< players
 };
 
@@ -107,7 +110,7 @@ class Simulation {
     time = std::max(time, scheduler.issue);
     const bool queued = program_.notes[event.instruction].flow.rule == Flow::warpgroup_multiply;
     if (!queued) time = std::max(time, scheduler.pipe[static_cast<unsigned>(cost.unit)]);
-    if (event.passes + event.sectors != 0 || cost.unit == Unit::exchange) {
+    if ((event.passes + event.sectors != 0 && !event.bulk) || cost.unit == Unit::exchange) {
       if (shared_ > time + kQueueTicks) time = shared_ - kQueueTicks;
       if (port_ > time + 2 * kQueueTicks) time = port_ - 2 * kQueueTicks;
     }
@@ -136,9 +139,12 @@ class Simulation {
     scheduler.issue = std::max(scheduler.issue, time) + slots;
     if (!event.skipped) execute(player, event, cost, issue, scheduler);
     if (player.copy == 0) out_.issued += slots / kTicks;
-    const bool far = cost.unit == Unit::fence && program_.notes[event.instruction].scope != InstructionNote::Scope::cta;
+    // Fences of proxies and of mbarrier objects stay within the multiprocessor.
+    const InstructionNote& fenced = program_.notes[event.instruction];
+    const bool far = cost.unit == Unit::fence && fenced.fence && fenced.scope != InstructionNote::Scope::cta;
     spend(player, event, issue + slots + (far && !event.skipped ? timing_.l2_latency * kTicks : 0));
     if (cost.unit == Unit::barrier && !event.skipped) return arrive(player, index, event);
+    if (event.meets && !event.skipped) return meet(player, index, event);
     advance(player, index);
   }
 
@@ -184,9 +190,15 @@ class Simulation {
         break;
       case Unit::memory:
       case Unit::copy:
-        ready = access(player, event, issue);
+        ready = event.bulk ? bulk(player, event, issue) : access(player, event, issue);
         memory = true;
+        if (event.meets) player.landed = ready;  // an mbarrier counts it
+        if (event.meets) break;
         if (cost.unit == Unit::copy) player.open_copies = std::max(player.open_copies, ready);
+        break;
+      case Unit::object:
+        // cp.async.mbarrier.arrive: the arrival is that of the copies.
+        if (program_.families[note.family] == "cp.async.mbarrier.arrive") player.landed = player.open_copies;
         break;
       case Unit::copy_commit:
         if (program_.code[event.instruction].handler == control::warpgroup_commit) {
@@ -237,6 +249,21 @@ class Simulation {
     return ready;
   }
 
+  /// A unit of its own asks for the bytes: the path of the warps' requests sees only what goes to or comes from shared
+  /// memory.
+  Ticks bulk(const Player& player, const Event& event, Ticks issue) {
+    Ticks ready = issue + timing_.bulk_latency * kTicks;
+    if (event.sectors != 0) {
+      const Ticks transfer = std::uint64_t{event.sectors} * 32 * kTicks / timing_.port_bytes;
+      port_ = std::max(port_, issue) + transfer;
+      if (player.copy == 0) out_.port_ticks += transfer;
+      ready += port_ - issue + (event.cold && !event.atomic ? timing_.memory_latency : timing_.l2_latency) * kTicks;
+    }
+    shared_ = std::max(shared_, issue) + event.passes * kTicks;
+    if (player.copy == 0) out_.shared_ticks += event.passes * kTicks;
+    return std::max(ready, shared_);
+  }
+
   Ticks copies_landed(Player& player, const Event& event) {
     const Instruction& in = program_.code[event.instruction];
     const bool all = event.all_copies;
@@ -263,9 +290,28 @@ class Simulation {
     if (!arrivals.open && arrivals.count >= recording_.rounds[event.round].arrivals) open(arrivals);
   }
 
+  /// At an mbarrier object. What brings bytes arrives when they have landed.
+  void meet(Player& player, std::uint32_t index, const Event& event) {
+    Arrivals& arrivals = arrivals_[player.copy * recording_.rounds.size() + event.round];
+    if (event.waits) {
+      player.waiting = !arrivals.open;
+      if (player.waiting) return arrivals.waiting.push_back(index);
+      if (arrivals.time > player.clock) {
+        cut(player, event, player.clock, arrivals.time, Slice::Kind::copies);
+        spend(player, event, arrivals.time);
+      }
+      return advance(player, index);
+    }
+    arrivals.count += 1;
+    arrivals.last = std::max({arrivals.last, player.clock, std::exchange(player.landed, 0)});
+    advance(player, index);
+    if (!arrivals.open && arrivals.count >= recording_.rounds[event.round].arrivals) open(arrivals);
+  }
+
   void open(Arrivals& arrivals) {
     arrivals.open = true;
     const Ticks time = arrivals.last + timing_.barrier_latency * kTicks;
+    arrivals.time = time;
     for (const std::uint32_t index : arrivals.waiting) {
       Player& player = players_[index];
       const Event& event = (*player.events)[player.next];

@@ -66,6 +66,7 @@ Timing timing_of(const Profile& profile) {
   at(out.latency, Unit::convert) = 10;
   at(out.latency, Unit::vote) = 12;
   at(out.latency, Unit::exchange) = row.shared;
+  at(out.latency, Unit::object) = row.shared;
   at(out.latency, Unit::control) = 0;
   out.matrix_rate = row.matrix_rate;
   out.matrix_double_rate = row.matrix_double_rate == 0 ? 1 : row.matrix_double_rate;

@@ -24,6 +24,8 @@ struct Timing {
   unsigned l2_latency = 262;
   unsigned memory_latency = 466;
   unsigned barrier_latency = 20;
+  unsigned object_latency = 20;        ///< from the last arrival at an mbarrier to whoever waits there
+  unsigned bulk_latency = 150;         ///< of a bulk copy, beside that of its bytes
   unsigned port_bytes = 64;            ///< per cycle, between a multiprocessor and the second-level cache
   unsigned l2_bytes_per_cycle = 5120;  ///< all multiprocessors together
   double memory_efficiency = 0.9;      ///< of the bandwidth that the memory's clock and width give

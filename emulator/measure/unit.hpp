@@ -21,6 +21,7 @@ enum class Unit : std::uint8_t {
   copy,      ///< asynchronous copies
   copy_commit,
   copy_wait,
+  object,  ///< mbarrier
   barrier,
   warp_barrier,
   fence,

@@ -30,6 +30,13 @@ void policy(Build& b, std::size_t operand) {
   if (b.has("hint")) b.source(4, b.operand(operand), Type::b64);
 }
 
+/// The blocks that a copy goes to: bit 0 is the only one.
+void blocks(Build& b, std::size_t operand) {
+  if (!b.has("multicast::cluster")) return;
+  b.source(5, b.operand(operand), Type::u16);
+  b.in().flags |= kBulkMulticast;
+}
+
 AtomicOp reduction_named(std::string_view word) {
   static constexpr std::pair<std::string_view, AtomicOp> names[] = {
       {"add", AtomicOp::add}, {"min", AtomicOp::min},     {"max", AtomicOp::max},   {"inc", AtomicOp::inc},
@@ -42,6 +49,7 @@ AtomicOp reduction_named(std::string_view word) {
 
 void finish(Build& b, int operation, Handler handler) {
   b.in().mode = static_cast<std::uint8_t>(operation);
+  b.decoder.context().program->async_proxy = true;
   b.flow(Flow::bulk_copy);
   b.handler(handler);
 }
@@ -53,8 +61,8 @@ void bulk_copy(Build& b) {
   const auto op = static_cast<BulkOp>(b.operation);
   const bool to_shared = op != BulkOp::store && op != BulkOp::reduce;
   const bool reduces = op == BulkOp::reduce || op == BulkOp::share_reduce;
-  if (b.has("multicast::cluster")) b.unsupported("a bulk copy to several blocks of a cluster");
-  b.expect_operands(3 + (to_shared ? 1 : 0) + (b.has("hint") ? 1 : 0));
+  const std::size_t masks = b.has("multicast::cluster") ? 1 : 0;
+  b.expect_operands(3 + (to_shared ? 1 : 0) + masks + (b.has("hint") ? 1 : 0));
   b.family(reduces ? "cp.reduce.async.bulk" : "cp.async.bulk");
   place(b, kTarget, b.operand(0), to_shared ? Space::shared : Space::global);
   place(b, kSource, b.operand(1), op == BulkOp::load ? Space::global : Space::shared);
@@ -64,7 +72,8 @@ void bulk_copy(Build& b) {
   } else {
     nowhere(b);
   }
-  policy(b, to_shared ? 4 : 3);
+  blocks(b, 4);
+  policy(b, (to_shared ? 4 : 3) + masks);
   auto& list = b.decoder.draft().list;
   list.push_back(static_cast<RowOperand>(reduction_named(b.word("op"))));
   list.push_back(static_cast<RowOperand>(reduces ? b.type() : Type::none));
@@ -81,9 +90,9 @@ void bulk_tensor(Build& b) {
   if (b.has("mode") && b.word("mode") != "tile") {
     b.unsupported("tensors are copied by tiles only, not with ." + std::string(b.word("mode")));
   }
-  if (b.has("multicast::cluster")) b.unsupported("a bulk copy to several blocks of a cluster");
   const bool loads = op == BulkOp::load;
-  const std::size_t hint = loads ? 3 : op == BulkOp::prefetch ? 1 : 2;
+  const std::size_t masks = b.has("multicast::cluster") ? 1 : 0;
+  const std::size_t hint = (loads ? 3 : op == BulkOp::prefetch ? 1 : 2) + masks;
   b.expect_operands(hint + (b.has("hint") ? 1 : 0));
   b.family(op == BulkOp::reduce     ? "cp.reduce.async.bulk.tensor"
            : op == BulkOp::prefetch ? "cp.async.bulk.prefetch.tensor"
@@ -108,6 +117,7 @@ void bulk_tensor(Build& b) {
     place(b, kSource, b.operand(1), Space::shared);
     nowhere(b);
   }
+  blocks(b, 3);
   policy(b, hint);
   b.decoder.draft().list.push_back(static_cast<RowOperand>(reduction_named(b.word("op"))));
   b.decoder.draft().list.push_back(static_cast<RowOperand>(Type::none));  // the map knows

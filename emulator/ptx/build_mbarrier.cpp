@@ -99,4 +99,11 @@ void mbarrier_copies(Build& b) {
   handler(b, b.has("noinc") ? MbarrierOp::copies_counted : MbarrierOp::copies);
 }
 
+/// fence.mbarrier_init (PTX ISA 9.7.13.4).
+void mbarrier_fence(Build& b) {
+  b.expect_operands(0);
+  b.note().init_fence = true;
+  b.handler(control::nothing);
+}
+
 }  // namespace emulator::ptx::build

@@ -99,12 +99,19 @@ void mbarrier_arrive(Build&);
 void mbarrier_wait(Build&);
 void mbarrier_pending(Build&);
 void mbarrier_copies(Build&);
+void mbarrier_fence(Build&);
 
 // build_warpgroup.cpp
 void warpgroup_order(Build&);
 void warpgroup_wait(Build&);
 void warpgroup_multiply(Build&);
 void set_registers(Build&);
+
+// build_cluster.cpp
+void cluster_arrive(Build&);
+void cluster_wait(Build&);
+void cluster_map(Build&);
+void cluster_rank(Build&);
 
 // build_bulk.cpp
 void bulk_copy(Build&);

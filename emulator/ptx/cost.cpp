@@ -87,6 +87,8 @@ Cost product_of_warpgroup(const Statement& statement) {
 }
 
 Cost copy_instruction(const Statement& statement) {
+  if (has(statement, "mbarrier")) return {Unit::object, 1};
+  if (has(statement, "prefetch")) return {Unit::integer, 1};
   if (has(statement, "commit_group")) return {Unit::copy_commit, 1};
   if (has(statement, "wait_group") || has(statement, "wait_all")) return {Unit::copy_wait, 1};
   return {Unit::copy, 1};
@@ -135,6 +137,7 @@ const std::unordered_map<std::string_view, Cost>& fixed() {
       {"griddepcontrol", {Unit::folded, 1}},
       {"setmaxnreg", {Unit::control, 1}},
       {"createpolicy", {Unit::folded, 1}},
+      {"mbarrier", {Unit::object, 1}},
   };
   return costs;
 }

@@ -249,6 +249,7 @@ std::unique_ptr<LoadedKernel> decode_entry(const ptx::ModuleSyntax& module, cons
   Depth(program, calls).measure(program);
   kernel->thread_limit = profile.threads_per_block;
   kernel->wanted_block = entry.required_threads;
+  kernel->wanted_cluster = entry.cluster_blocks;
   if (entry.max_threads != 0)
     kernel->thread_limit = std::min(kernel->thread_limit, static_cast<int>(entry.max_threads));
   return kernel;

@@ -46,6 +46,7 @@ void performance_directives(Cursor& cursor, Function& result) {
     if (name == "minnctapersm") result.min_blocks = std::max<std::uint64_t>(product, 1);
     if (name == "maxntid" || name == "reqntid") result.max_threads = product;
     if (name == "reqntid") result.required_threads = extents;
+    if (name == "reqnctapercluster") result.cluster_blocks = static_cast<unsigned>(product);
   }
 }
 

@@ -97,6 +97,7 @@ struct Function {
   std::vector<Function> prototypes;            ///< of .callprototype: functions without a body
   std::uint64_t max_threads = 0;               ///< product of .maxntid or .reqntid; 0: not given
   std::array<unsigned, 3> required_threads{};  ///< .reqntid; zeros: not given
+  unsigned cluster_blocks = 1;                 ///< product of .reqnctapercluster
   std::uint64_t max_registers = 0;             ///< .maxnreg; 0: not given
   std::uint64_t min_blocks = 1;                ///< .minnctapersm
 };

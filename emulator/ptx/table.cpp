@@ -174,6 +174,8 @@ const std::vector<Row>& rows() {
        is_space},
       {"cvta", "9.7.9.20", "?to space=global|shared|shared::cta|local|const|param|param::entry type=u32|u64",
        convert_space},
+      {"mapa", "9.7.9.23", "?space=shared::cluster type=u32|u64", cluster_map},
+      {"getctarank", "9.7.9.24", "?space=shared::cluster type=u32|u64", cluster_rank},
       {"cvt", "9.7.9.21",
        "?round=rn|rz|rm|rp|rna|rni|rzi|rmi|rpi ?ftz ?sat to=u8|u16|u32|u64|s8|s16|s32|s64|f16|bf16|f32|f64 "
        "from=u8|u16|u32|u64|s8|s16|s32|s64|f16|bf16|f32|f64",
@@ -236,6 +238,8 @@ const std::vector<Row>& rows() {
       {"barrier", "9.7.13.1", "?cta kind=sync|arrive ?aligned", barrier, 0},
       {"bar", "9.7.13.1", "?cta red kind=popc|and|or type=u32|pred", barrier_reduction, 1},
       {"barrier", "9.7.13.1", "?cta red kind=popc|and|or ?aligned type=u32|pred", barrier_reduction, 0},
+      {"barrier", "9.7.13.3", "cluster arrive ?order=release|relaxed ?aligned", cluster_arrive},
+      {"barrier", "9.7.13.3", "cluster wait ?order=acquire ?aligned", cluster_wait},
       {"membar", "9.7.13.4", "level=cta|gl|sys", build::fence},
       {"fence", "9.7.13.4", "?order=sc|acq_rel|acquire|release scope=cta|cluster|gpu|sys", build::fence},
       {"fence", "9.7.13.4", "proxy alias", nothing},
@@ -280,7 +284,7 @@ const std::vector<Row>& rows() {
       {"cp", "9.7.13.15.15", "async mbarrier arrive ?noinc " SHARED "b64", mbarrier_copies},
       {"mbarrier", "9.7.13.15.16", "kind=test_wait|try_wait ?parity " MBARRIER_ORDER SHARED "b64", mbarrier_wait},
       {"mbarrier", "9.7.13.15.17", "pending_count b64", mbarrier_pending},
-      {"fence", "9.7.13.4", "mbarrier_init release cluster", nothing},
+      {"fence", "9.7.13.4", "mbarrier_init release cluster", mbarrier_fence},
       // Matrices
       {"wmma", "9.7.14.4.3",
        "load matrix=a|b|c sync aligned layout=row|col " WMMA_SHAPES " ?space=global|shared|shared::cta "

@@ -14,6 +14,8 @@
 
 namespace emulator {
 
+struct BulkCopy;
+
 class Races {
  public:
   Races(Block& block, LaunchRaces& launch);
@@ -26,6 +28,8 @@ class Races {
   void executed(Warp& warp, const Instruction& in, std::uint32_t done);
   void landed(Warp& warp, const PendingCopy& copy, unsigned lane);
   void exited(const Warp& warp, std::uint32_t lanes);
+  /// A bulk copy reads, writes or changes what it names in global memory.
+  void bulk_global(const BulkCopy& copy, Access::Kind kind);
 
   // What orders threads.
   void warp_synchronised(const Warp& warp, std::uint32_t lanes);

@@ -45,6 +45,38 @@ void Races::global(const Lane& origin, LaunchRaces::Guard& guard) {
   if (lane.strong) order_global(lane);
 }
 
+void Races::bulk_global(const BulkCopy& copy, Access::Kind kind) {
+  Warp& warp = *copy.warp;
+  const auto code = static_cast<std::uint32_t>(copy.issued - warp.code);
+  LaunchRaces::Guard guard(launch_);
+  for (const BulkRun& run : copy.runs) {
+    if (run.global == 0) continue;
+    const Extent extent = extent_of(warp, *copy.issued, run.global, run.bytes);
+    if (extent.traces == nullptr || !extent.holds(run.global, run.bytes)) continue;
+    const Lane lane{warp,
+                    *copy.issued,
+                    block_.program().notes[code],
+                    code,
+                    copy.lane,
+                    kind,
+                    kind == Access::Kind::atomic,  // its elements are relaxed operations of the device's scope
+                    true,
+                    false,
+                    run.global,
+                    run.bytes,
+                    {}};
+    auto* cells = reinterpret_cast<GlobalCell*>(extent.traces);
+    for (std::uint64_t at = run.global; at < run.global + run.bytes;) {
+      const std::uint64_t word = (at - extent.begin) / 4;
+      const std::uint64_t behind = std::min(run.global + run.bytes, extent.begin + word * 4 + 4);
+      guard.enter(at);
+      global_word(lane, cells[word], at,
+                  static_cast<unsigned>(((1u << (behind - at)) - 1) << ((at - extent.begin) % 4)));
+      at = behind;
+    }
+  }
+}
+
 void Races::global_word(const Lane& lane, GlobalCell& cell, std::uint64_t at, unsigned bytes) {
   if (cell.launch != launch_.launch()) {
     cell = {};

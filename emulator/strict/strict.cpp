@@ -28,6 +28,7 @@ void Strict::after(Warp& warp, const Instruction& in, std::uint32_t done) {
   if (done == 0) return;
   const InstructionNote& note = warp.program->notes[static_cast<std::size_t>(&in - warp.code)];
   if (note.proxy_fence) proxy.fence(warp, done);
+  if (note.proxy_fence || note.init_fence) objects.fenced(warp, done, note.init_fence);
   if (note.flow.rule == Flow::warpgroup_fence) registers.fenced(warp);
   if (note.flow.rule == Flow::warpgroup_wait) {
     registers.done(warp, warp.products.awaited);

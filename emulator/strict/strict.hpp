@@ -9,6 +9,7 @@
 #include "execute/access.hpp"
 #include "strict/definedness.hpp"
 #include "strict/meetings.hpp"
+#include "strict/objects.hpp"
 #include "strict/product_registers.hpp"
 #include "strict/proxy.hpp"
 #include "strict/races.hpp"
@@ -17,7 +18,12 @@ namespace emulator {
 
 struct Strict {
   Strict(Block& block, LaunchRaces& launch)
-      : definedness(block), meetings(block), races(block, launch), proxy(block, races), registers(block) {}
+      : definedness(block),
+        meetings(block),
+        races(block, launch),
+        proxy(block, races),
+        registers(block),
+        objects(block) {}
   /// A block begins.
   void reset() {
     definedness.reset();
@@ -25,17 +31,27 @@ struct Strict {
     races.reset();
     proxy.reset();
     registers.reset();
+    objects.reset();
   }
   /// `mask`: the lanes that are about to execute `in`; `asked`: those before its guard was looked at.
   void before(Warp& warp, const Instruction& in, std::uint32_t asked, std::uint32_t mask);
   /// `done`: the lanes that have executed it; those that wait at it are not among them.
   void after(Warp& warp, const Instruction& in, std::uint32_t done);
 
+  // Bulk copies (bulk.cpp). One is about to begin; its bytes have landed, before any mbarrier counts them; the thread
+  // that issued it has waited until its source was free, or until all is done; the block ends before that.
+  void issued(BulkCopy& copy);
+  void landed(const BulkCopy& copy);
+  void source_free(const BulkCopy& copy);
+  void awaited(const BulkCopy& copy);
+  void left_behind(const BulkCopy& copy);
+
   Definedness definedness;
   Meetings meetings;
   Races races;
   AsyncProxy proxy;
   ProductRegisters registers;
+  Objects objects;
 
  private:
   void product(Warp& warp, const Instruction& in);

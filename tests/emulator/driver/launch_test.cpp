@@ -128,6 +128,9 @@ TEST_F(LaunchTest, HarmlessAttributesAreAcceptedAndOthersSaidToBeMissing) {
   attributes[0].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
   attributes[0].value.clusterDim = {2, 1, 1};
   EXPECT_RESULT(CUDA_ERROR_NOT_SUPPORTED, driver.cuLaunchKernelEx(&config, kernel, parameters, nullptr));
+  EXPECT_NE(newest_fault().find("clusters of 2 x 1 x 1 blocks"), std::string::npos) << newest_fault();
+  attributes[0].value.clusterDim = {1, 1, 1};
+  EXPECT_OK(driver.cuLaunchKernelEx(&config, kernel, parameters, nullptr));
   attributes[0].id = static_cast<CUlaunchAttributeID>(77);
   EXPECT_RESULT(CUDA_ERROR_INVALID_VALUE, driver.cuLaunchKernelEx(&config, kernel, parameters, nullptr));
 }
