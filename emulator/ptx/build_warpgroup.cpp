@@ -84,7 +84,7 @@ void warpgroup_wait(Build& b) {
   b.expect_operands(1);
   b.family("wgmma.wait_group");
   b.in().immediate = b.integer(b.operand(0));
-  if (b.in().immediate < 0 || b.in().immediate > 7) b.syntax("wgmma.wait_group takes a constant from 0 to 7");
+  if (b.in().immediate < 0) b.syntax("wgmma.wait_group takes a constant that is not negative");
   b.flow(Flow::warpgroup_wait);
   b.handler(control::warpgroup_wait);
 }

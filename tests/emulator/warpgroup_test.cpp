@@ -347,6 +347,18 @@ TEST_F(Warpgroup, WaitsForAllFourWarps) {
   EXPECT_EQ(small->kind, Fault::Kind::divergent_barrier) << small->text();
 }
 
+TEST_F(Warpgroup, DescriptorsStayInSharedMemory) {
+  Product p;
+  p.a.swizzle = p.b.swizzle = 3;
+  p.a.stride = p.b.stride = 1024;
+  ASSERT_FALSE(load(kernel(p, 16384, 0, 9216)));
+  block_ = {128, 1, 1};
+  u32* words = buffer(std::vector<u32>(16384 / 4, 0));
+  const auto fault = launch("product", Arguments().add(words).add(words).add(words));
+  ASSERT_TRUE(fault);
+  EXPECT_EQ(fault->kind, Fault::Kind::out_of_bounds) << fault->text();
+}
+
 TEST_F(Warpgroup, PerturbedSumsStayNear) {
   for (const Format& format : {kBf16, kF16, kTf32}) {
     perturbation_ = 1 + random_() % 1000;

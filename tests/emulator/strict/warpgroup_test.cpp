@@ -82,6 +82,19 @@ INSTANTIATE_TEST_SUITE_P(Proxies, Products,
   proxy();
   __syncthreads(); fence(); multiply(d, a, b); commit(); wait<0>(); STORE)",
                                                    kProxy),
+                                           planted("the_writer_fences_behind_the_barrier", R"(
+  if (t >= 128) for (unsigned i = t - 128; i < 512; i += 128) sa[i] = in[i];
+  if (t >= 128 && t < 192) sb[t - 128] = in[t];
+#ifndef BUG
+  if (t >= 128) proxy();
+#endif
+  __syncthreads();
+  if (t < 128) { fence(); multiply(d, a, b); commit(); wait<0>(); }
+#ifdef BUG
+  else proxy();
+#endif
+  STORE)",
+                                                   kProxy, {}, 256),
                                            planted("the_fence_comes_before_the_writes", R"(
 #ifdef BUG
   proxy();
