@@ -12,6 +12,7 @@ constexpr int tile_columns = 16;  // value columns of hᵀ that one warp's accum
 // Registers of a thread: the machine's limit, and what the state may take of them. The rest holds the products'
 // operands and accumulators and the addresses.
 constexpr int most_state_registers = 128;
+constexpr int warps_of_a_warpgroup = 4;
 
 int state_registers(const Problem& problem, const Config& config) {
   // 16 columns × K features in fp32 over 32 threads.
@@ -63,7 +64,10 @@ std::string shared_memory_of(const Phase& phase, std::string_view advice, const 
 
 std::string shared_memory(const Problem& problem, const Config& config, const Architecture& architecture) {
   if (problem.precondition != Precondition::none) {
-    std::string broken = shared_memory_of(preconditioner, "fewer preconditioner_warps", problem, config, architecture);
+    const bool chunked = config.preconditioner == PreconditionerAlgorithm::chunked;
+    std::string broken = shared_memory_of(
+        preconditioner, chunked ? "a smaller chunk or preconditioner = parallel" : "fewer preconditioner_warps",
+        problem, config, architecture);
     if (!broken.empty()) return broken;
   }
   Config leanest = config;  // of this chunk
@@ -76,6 +80,21 @@ std::string shared_memory(const Problem& problem, const Config& config, const Ar
   return shared_memory_of(delta_rule,
                           chunk_fits ? "a smaller chunk, fewer stages or a larger value_split" : "a smaller chunk",
                           problem, config, architecture);
+}
+
+std::string chunked_preconditioner(const Problem& problem, const Config& config, const Architecture&) {
+  if (problem.precondition == Precondition::none || config.preconditioner != PreconditionerAlgorithm::chunked) {
+    return {};
+  }
+  if (problem.apf == Apf::per_channel) {
+    return "preconditioner = chunked needs one factor γ a token; apf = per_channel has one a feature: choose parallel";
+  }
+  if (config.preconditioner_warps % warps_of_a_warpgroup != 0) {
+    return fmt::format(
+        "preconditioner = chunked works in one warpgroup or two; preconditioner_warps was {}: choose 4 or 8",
+        config.preconditioner_warps);
+  }
+  return {};
 }
 
 // Until they have kernels.
@@ -163,6 +182,7 @@ constexpr Constraint rules[] = {
     {"hopper_state", hopper_state},
     {"state_fits_registers", state_fits_registers},
     {"registers_fit", registers_fit},
+    {"chunked_preconditioner", chunked_preconditioner},
     {"shared_memory", shared_memory},
     {"cutting", cutting},
 };
@@ -225,6 +245,11 @@ std::size_t shared_bytes(const Phase& phase, const Problem& problem, const Confi
   if (phase.name == segment_states.name) return static_cast<std::size_t>(segment_states_bytes(problem.k));
   if (phase.reader == decode_phase) {
     return sizeof(float) * static_cast<std::size_t>(decode_layout(problem.k, problem.v / config.value_split).floats);
+  }
+  if (phase.reader == preconditioner_phase && config.preconditioner == PreconditionerAlgorithm::chunked) {
+    return static_cast<std::size_t>(
+        preconditioner_chunked_layout(element_bytes(problem), problem.k, config.chunk, config.preconditioner_warps)
+            .bytes);
   }
   if (phase.reader == preconditioner_phase) {
     return static_cast<std::size_t>(preconditioner_layout(element_bytes(problem), problem.k,

@@ -96,7 +96,8 @@ template <>
 struct Names<PreconditionerAlgorithm> {
   static constexpr std::string_view type = "PreconditionerAlgorithm";
   static constexpr NamedValue<PreconditionerAlgorithm> rows[] = {{PreconditionerAlgorithm::serial, "serial"},
-                                                                 {PreconditionerAlgorithm::parallel, "parallel"}};
+                                                                 {PreconditionerAlgorithm::parallel, "parallel"},
+                                                                 {PreconditionerAlgorithm::chunked, "chunked"}};
 };
 
 template <>

@@ -14,10 +14,21 @@ constexpr int warps[] = {1, 2, 4, 8, 16};
 constexpr int stages[] = {1, 2, 3};
 constexpr int preconditioner_warps[] = {1, 2, 4, 8};
 constexpr int segments[] = {512, 1024, 2048, 4096};
-constexpr PreconditionerAlgorithm preconditioners[] = {PreconditionerAlgorithm::serial,
-                                                       PreconditionerAlgorithm::parallel};
+constexpr PreconditionerAlgorithm preconditioners[] = {
+    PreconditionerAlgorithm::serial, PreconditionerAlgorithm::parallel, PreconditionerAlgorithm::chunked};
 constexpr int hopper_warps[] = {4, 8};
 constexpr InverseAlgorithm inverses[] = {InverseAlgorithm::substitution, InverseAlgorithm::blocked};
+
+struct PreconditionerChoice {
+  PreconditionerAlgorithm algorithm;
+  int warps;
+};
+// The best first.
+constexpr PreconditionerChoice default_preconditioners[] = {{PreconditionerAlgorithm::chunked, 8},
+                                                            {PreconditionerAlgorithm::chunked, 4},
+                                                            {PreconditionerAlgorithm::parallel, 4},
+                                                            {PreconditionerAlgorithm::parallel, 2},
+                                                            {PreconditionerAlgorithm::parallel, 1}};
 
 // The powers of two, so that a refused one shows why, and what else divides V/16.
 std::vector<int> value_splits(const Problem& problem) {
@@ -100,12 +111,13 @@ expected<Config> default_config(const Problem& given, const Architecture& archit
       if (chunk == 64 && problem->type == ElementType::fp32) continue;
       for (int split = 1; split <= tiles / fewest_tiles; ++split) {
         if (tiles % split != 0) continue;
-        for (const int preconditioner_count : {4, 2, 1}) {
+        for (const auto& [algorithm, preconditioner_count] : default_preconditioners) {
           Config config;
           config.chunk = chunk;
           config.value_split = split;
           // A warp for every 16 value columns, up to eight.
           config.warps = std::min(8, static_cast<int>(std::bit_ceil(static_cast<unsigned>(tiles / split))));
+          config.preconditioner = algorithm;
           config.preconditioner_warps = preconditioner_count;
           last = check(*problem, config, architecture);
           if (last) return config;

@@ -14,19 +14,19 @@ namespace osdn {
 template <class At>
 inline void invert_16(At at) {
   const int column = lane_id() % 16;
-  float x[16];
+  float x[16];  // negative, so that a sum is a chain of plain multiply-adds
 #pragma unroll
   for (int i = 0; i < 16; ++i) {
     float sum = i == column ? 1.0F : 0.0F;
 #pragma unroll
-    for (int j = 0; j < i; ++j) sum = fmaf(-at(i, j), x[j], sum);
-    x[i] = i < column ? 0.0F : sum;
+    for (int j = 0; j < i; ++j) sum = fmaf(at(i, j), x[j], sum);
+    x[i] = i < column ? 0.0F : -sum;
     // Not all of the matrix at once: loads that run ahead of their row take registers.
     if (i % 4 == 3) asm volatile("" ::: "memory");
   }
   __syncwarp();
 #pragma unroll
-  for (int i = 0; i < 16; ++i) at(i, column) = x[i];
+  for (int i = 0; i < 16; ++i) at(i, column) = -x[i];
 }
 
 /// Row after row over the whole chunk: T_i = e_i − Σ_{j<i} L_ij T_j.
@@ -94,16 +94,21 @@ inline void merge_inverses(float* t) {
   }
 }
 
-/// Inverts the 16×16 diagonal blocks in fp32, then merges neighbours until one block is left. All threads of the
-/// group; begins after and ends with its barrier.
+/// Inverts the 16×16 diagonal blocks in fp32, each by half a warp.
 template <int C, int Stride, class Group>
-inline void invert_blocked(float* t) {
+inline void invert_diagonal(float* t) {
   const int half = lane_id() / 16;
   for (int pair = Group::warp(); pair < (C / 16 + 1) / 2; pair += Group::warps) {
     const int block = 2 * pair + half < C / 16 ? 2 * pair + half : 2 * pair;  // both halves do the odd one
     float* diagonal = t + 16 * block * (Stride + 1);
     invert_16([&](int i, int j) -> float& { return diagonal[i * Stride + j]; });
   }
+}
+
+/// The diagonal blocks, then neighbours are merged until one block is left.
+template <int C, int Stride, class Group>
+inline void invert_blocked(float* t) {
+  invert_diagonal<C, Stride, Group>(t);
   Group::sync();
   merge_inverses<C, Stride, Group>(t);
 }

@@ -171,4 +171,81 @@ constexpr DecodeLayout decode_layout(int K, int block_v) {
   return layout;
 }
 
+/// Tokens that the chunked preconditioner solves for at once: a chunk, or half of the longest one.
+constexpr int solve_chunk(int chunk) {
+  return chunk < 64 ? chunk : 64;
+}
+
+/// What the chunked preconditioner needs beside the keys: byte offsets, each a multiple of 16.
+struct PreconditionerChunkLayout {
+  // What is made ahead of d, counted from the start of each of its buffers.
+  int t;        // [rows][rows + 4] fp32: M, then the inverses of its blocks; before that the parts of the Gram matrix
+  int rows;     // 11 × [rows] fp32: tables of what each row has one of
+  int squares;  // [4][rows] fp32: each warp's part of |k|²
+  int largest;  // [8] fp32: the largest of |M| that each warp has seen, then each block's decay
+  int ahead_bytes;
+  // What moves with d, counted from the end of these buffers.
+  int sums;       // [4][rows] fp32: each warp's part of sums over the features
+  int solution;   // [rows] fp32
+  int d;          // [K] fp32
+  int d_columns;  // [8][K + 8] bf16: d − ρ in three numbers
+  int gains;      // [8][rows + 8] bf16: what carries d through the chunk
+  int reduction;  // [2][4][16] fp32
+  int step_bytes;
+};
+
+constexpr PreconditionerChunkLayout preconditioner_chunk_layout(int K, int rows) {
+  PreconditionerChunkLayout layout{};
+  const int blocks = rows / 16;
+  const int lower = blocks * (blocks + 1) / 2;
+  const int gram = (lower > 5 ? lower / 2 : lower) * 4 * 4 * 32 * 8;
+  const int t = rows * (rows + 4) * 4;
+  int offset = 0;
+  layout.t = offset;
+  offset += gram > t ? gram : t;
+  layout.rows = offset;
+  offset += 11 * rows * 4;
+  layout.squares = offset;
+  offset += 4 * rows * 4;
+  layout.largest = offset;
+  offset += 8 * 4;
+  layout.ahead_bytes = offset;
+  offset = 0;
+  layout.sums = offset;
+  offset += 4 * rows * 4;
+  layout.solution = offset;
+  offset += rows * 4;
+  layout.d = offset;
+  offset += K * 4;
+  layout.d_columns = offset;
+  offset += 8 * padded(K) * 2;
+  layout.gains = offset;
+  offset += 8 * padded(rows) * 2;
+  layout.reduction = offset;
+  offset += 2 * 4 * 16 * 4;
+  layout.step_bytes = offset;
+  return layout;
+}
+
+/// The phase of its own. With two warpgroups one prepares chunks while the other moves d: buffers twice, and keys of
+/// one chunk more on their way.
+struct PreconditionerChunkedLayout {
+  int stages;  // of [rows][padded(K)] elements, at the front
+  int ahead;   // [buffers] of what is made ahead of d
+  int buffers;
+  int step;
+  int bytes;
+};
+
+constexpr PreconditionerChunkedLayout preconditioner_chunked_layout(int element_bytes, int K, int chunk, int warps) {
+  PreconditionerChunkedLayout layout{};
+  const PreconditionerChunkLayout parts = preconditioner_chunk_layout(K, solve_chunk(chunk));
+  layout.buffers = warps == 8 ? 2 : 1;
+  layout.stages = layout.buffers + 1;
+  layout.ahead = layout.stages * solve_chunk(chunk) * padded(K) * element_bytes;
+  layout.step = layout.ahead + layout.buffers * parts.ahead_bytes;
+  layout.bytes = layout.step + parts.step_bytes;
+  return layout;
+}
+
 }  // namespace osdn

@@ -8,6 +8,7 @@
 
 #include "osdn/axes.hpp"
 #include "parameters.cuh"
+#include "preconditioner_chunked.cuh"
 #include "preconditioner_parallel.cuh"
 #include "preconditioner_serial.cuh"
 #include "segment_turns.cuh"
@@ -18,6 +19,8 @@ template <class Traits>
 inline void precondition(const ForwardParameters& p, const Segment& segment, int head) {
   if constexpr (Traits::preconditioner == PreconditionerAlgorithm::serial) {
     preconditioner_serial<Traits>(p, segment, head);
+  } else if constexpr (Traits::preconditioner == PreconditionerAlgorithm::chunked) {
+    preconditioner_chunked<Traits>(p, segment, head);
   } else {
     preconditioner_parallel<Traits>(p, segment, head);
   }

@@ -29,6 +29,15 @@ struct Forgetting {
   }
 };
 
+/// log γ of a token and value head. Not for per_channel.
+template <class Traits>
+inline float log_forgetting(const ForwardParameters& p, long long token, int head) {
+  if constexpr (Traits::apf == Apf::constant) return p.log_gamma_constant;
+  if constexpr (Traits::apf == Apf::per_head) return p.log_gamma[head];
+  if constexpr (Traits::apf == Apf::per_token) return p.log_gamma[token * p.value_heads + head];
+  return 0.0F;
+}
+
 /// d before the clip: ρ + γ (d − ρ) + gain · s, with gain = μ_t z_t and s the squared key feature.
 template <class Traits>
 inline float advance_unclipped(float d, float gamma, float gain, float s, const ForwardParameters& p) {

@@ -59,6 +59,7 @@ enum class ValueCoefficient { one, beta, vector };
 enum class PreconditionerAlgorithm {
   serial,    ///< token by token: one cross-lane reduction per token
   parallel,  ///< 16 tokens at a time: a unit lower triangular solve, then a replay with the clip, repeated until exact
+  chunked,   ///< up to 64 tokens at a time on tensor cores; 16 at a time where the clip may bind
 };
 
 /// How (I + L)^{-1} of a chunk is formed.

@@ -28,18 +28,33 @@ inline void copy_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 }
 
-/// Loads `Rows` rows of `Columns` elements into shared memory with all threads of the CTA. Rows from `valid_rows` on
-/// are zeros and are not read: they may belong to another sequence.
+/// Loads `Rows` rows of `Columns` elements into shared memory with a group of threads that begins at a multiple of its
+/// size. Rows from `valid_rows` on are zeros and are not read: they may belong to another sequence.
 template <int Rows, int Columns, int Stride, int Threads, class T>
 inline void copy_tile_async(T* shared, const T* global, long long row_stride, int valid_rows) {
   constexpr int per_vector = 16 / sizeof(T);
   constexpr int vectors_per_row = Columns / per_vector;
+  const int thread = threadIdx.x % Threads;
+  if constexpr (Threads % vectors_per_row == 0 && Rows % (Threads / vectors_per_row) == 0) {
+    // Every thread keeps its column. A tile spans fewer than 2³¹ elements, so that offsets in it need no more bits.
+    constexpr int step = Threads / vectors_per_row;
+    int row = thread / vectors_per_row;
+    int offset = row * static_cast<int>(row_stride) + thread % vectors_per_row * per_vector;
+    T* to = shared + row * Stride + thread % vectors_per_row * per_vector;
 #pragma unroll 2
-  for (int i = threadIdx.x; i < Rows * vectors_per_row; i += Threads) {
-    const int row = i / vectors_per_row;
-    const int column = (i % vectors_per_row) * per_vector;
-    const bool valid = row < valid_rows;
-    copy_async_16(shared + row * Stride + column, global + (valid ? row * row_stride + column : 0), valid);
+    for (int i = 0; i < Rows / step; ++i) {
+      copy_async_16(to + i * step * Stride, global + (row < valid_rows ? offset : 0), row < valid_rows);
+      row += step;
+      offset += step * static_cast<int>(row_stride);
+    }
+  } else {
+#pragma unroll 2
+    for (int i = thread; i < Rows * vectors_per_row; i += Threads) {
+      const int row = i / vectors_per_row;
+      const int column = (i % vectors_per_row) * per_vector;
+      const bool valid = row < valid_rows;
+      copy_async_16(shared + row * Stride + column, global + (valid ? row * row_stride + column : 0), valid);
+    }
   }
 }
 

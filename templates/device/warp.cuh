@@ -19,6 +19,13 @@ inline float warp_sum(float x) {
   return x;
 }
 
+/// The largest x of the warp, in every lane. PTX ISA: redux.sync (9.7.13.12).
+inline unsigned warp_max(unsigned x) {
+  unsigned most;
+  asm volatile("redux.sync.max.u32 %0, %1, 0xffffffff;" : "=r"(most) : "r"(x));
+  return most;
+}
+
 /// Halves the values: with the lane whose id differs in bit `2 half`, each keeps one half and sends the other.
 template <int half>
 inline void fold(float (&x)[16]) {

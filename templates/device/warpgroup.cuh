@@ -34,10 +34,23 @@ inline bool is_elected() {
   return elected != 0;
 }
 
+/// Barriers between groups, by so many threads, whole warps: who arrives does not wait for those who sync.
+/// The numbers are constants, so that a kernel takes no more barriers of its multiprocessor than it uses.
+template <int barrier, int threads>
+inline void barrier_sync() {
+  asm volatile("bar.sync %0, %1;" ::"n"(barrier), "n"(threads) : "memory");
+}
+template <int barrier, int threads>
+inline void barrier_arrive() {
+  asm volatile("bar.arrive %0, %1;" ::"n"(barrier), "n"(threads) : "memory");
+}
+
 /// All warps of a CTA, as a group that works together.
 template <int warps_>
 struct WholeCta {
   static constexpr int warps = warps_;
+  static constexpr int threads = 32 * warps;
+  static int thread() { return threadIdx.x; }
   static int warp() { return warp_id(); }
   static void sync() { __syncthreads(); }
 };
@@ -50,6 +63,15 @@ struct Warpgroup {
   static int thread() { return warpgroup_thread(); }
   static int warp() { return thread() / 32; }
   static void sync() { asm volatile("bar.sync %0, 128;" ::"n"(barrier) : "memory"); }
+  /// Whether x is true in any thread; a barrier.
+  static bool any(bool x) {
+    unsigned out;
+    asm volatile("{\n .reg .pred p;\n setp.ne.u32 p, %1, 0;\n bar.red.or.pred p, %2, 128, p;\n selp.u32 %0, 1, 0, p;\n}"
+                 : "=r"(out)
+                 : "r"(static_cast<unsigned>(x)), "n"(barrier)
+                 : "memory");
+    return out != 0;
+  }
 };
 
 }  // namespace osdn

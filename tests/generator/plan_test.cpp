@@ -47,6 +47,14 @@ TEST(Constraints, EachSaysWhatBreaksItWithTheNumbers) {
        "warps=16",
        "delta_rule asks for 192 registers of a thread (128 of them state); 16 warps leave 128: choose fewer warps and "
        "a larger value_split"},
+      {"chunked_preconditioner",
+       {},
+       "warps=8,preconditioner=chunked,preconditioner_warps=2",
+       "preconditioner = chunked works in one warpgroup or two; preconditioner_warps was 2: choose 4 or 8"},
+      {"chunked_preconditioner",
+       {.apf = Apf::per_channel},
+       "warps=8,preconditioner=chunked",
+       "preconditioner = chunked needs one factor γ a token; apf = per_channel has one a feature: choose parallel"},
   };
   for (const Broken& c : cases) {
     const auto out = check(c.problem, parse_config(c.config).value_or_throw(), architecture("sm_90"));
@@ -89,11 +97,13 @@ TEST(Constraints, SharedMemoryIsWhatTheKernelsLayOut) {
         static_cast<std::size_t>(delta_rule_layout(element, problem.k, problem.v / config.value_split, config.chunk,
                                                    config.stages, problem.precondition == Precondition::osdn)
                                      .bytes);
-    const auto before =
-        static_cast<std::size_t>(preconditioner_layout(element, problem.k, config.preconditioner_warps,
-                                                       config.preconditioner == PreconditionerAlgorithm::parallel,
-                                                       problem.apf == Apf::per_channel)
-                                     .bytes);
+    const bool chunked = config.preconditioner == PreconditionerAlgorithm::chunked;
+    const auto before = static_cast<std::size_t>(
+        chunked ? preconditioner_chunked_layout(element, problem.k, config.chunk, config.preconditioner_warps).bytes
+                : preconditioner_layout(element, problem.k, config.preconditioner_warps,
+                                        config.preconditioner == PreconditionerAlgorithm::parallel,
+                                        problem.apf == Apf::per_channel)
+                      .bytes);
     EXPECT_EQ(shared_bytes(delta_rule, problem, config), delta);
     EXPECT_EQ(shared_bytes(preconditioner, problem, config), before);
     for (const char* name : {"sm_80", "sm_86", "sm_90"}) {
@@ -128,6 +138,9 @@ TEST(Constraints, AdviceIsOfUse) {
   EXPECT_EQ(advice("osdn_forward:k=128,v=64", "chunk=128,warps=4"), "a smaller chunk");
   EXPECT_EQ(advice("osdn_forward:k=128,v=128", "chunk=64,warps=8,stages=3"),
             "a smaller chunk, fewer stages or a larger value_split");
+  EXPECT_EQ(advice("osdn_forward:type=fp32,k=256,v=64",
+                   "chunk=64,warps=4,value_split=4,preconditioner=chunked,preconditioner_warps=8"),
+            "a smaller chunk or preconditioner = parallel");
 }
 
 TEST(Constraints, OneByteMoreThanTheDeviceHasIsRefused) {
@@ -233,9 +246,9 @@ TEST(DefaultConfig, IsSensible) {
     return to_string(default_config(problem, architecture(name)).value_or_throw());
   };
   EXPECT_EQ(chosen(Problem{}, "sm_80"),
-            "chunk=64,warps=8,stages=1,value_split=1,preconditioner=parallel,preconditioner_warps=4,inverse=blocked");
+            "chunk=64,warps=8,stages=1,value_split=1,preconditioner=chunked,preconditioner_warps=8,inverse=blocked");
   EXPECT_EQ(chosen(Problem{.k = 64, .v = 64}, "sm_86"),
-            "chunk=64,warps=4,stages=1,value_split=1,preconditioner=parallel,preconditioner_warps=4,inverse=blocked");
+            "chunk=64,warps=4,stages=1,value_split=1,preconditioner=chunked,preconditioner_warps=8,inverse=blocked");
   // 64 rows of 256 keys in fp32 are more than sm_86 has.
   const Config small =
       default_config(Problem{.type = ElementType::fp32, .k = 256, .v = 256}, architecture("sm_86")).value_or_throw();
@@ -247,7 +260,7 @@ TEST(ConfigurationSpace, HoldsEveryCombinationOnceLegalExactlyWhenPlanned) {
   const Problem problem{.k = 128, .v = 96};
   const auto space = configuration_space(problem, target).value_or_throw();
   // chunk × warps × stages × value_split {1, 2, 3, 4, 6, 8, 16} × inverse × preconditioner × its warps
-  EXPECT_EQ(space.size(), 4u * 5 * 3 * 7 * 2 * 2 * 4);
+  EXPECT_EQ(space.size(), 4u * 5 * 3 * 7 * 2 * 3 * 4);
   std::map<std::string, int> seen;
   int legal = 0;
   for (const Candidate& candidate : space) {

@@ -166,7 +166,7 @@ TEST(Text, ConfigErrorsNameFieldValueAndAllowed) {
       {"warps=3", "config field warps was '3'; allowed: 1, 2, 4, 8 or 16"},
       {"stages=4", "config field stages was '4'; allowed: 1, 2 or 3"},
       {"value_split=17", "config field value_split was '17'; allowed: an integer from 1 to 16"},
-      {"preconditioner=fast", "config field preconditioner was 'fast'; allowed: serial or parallel"},
+      {"preconditioner=fast", "config field preconditioner was 'fast'; allowed: serial, parallel or chunked"},
       {"preconditioner_warps=16", "config field preconditioner_warps was '16'; allowed: 1, 2, 4 or 8"},
       {"inverse=block", "config field inverse was 'block'; allowed: substitution or blocked"},
       {"chunk=64,chunk=64", "config field chunk is given twice"},

@@ -84,18 +84,22 @@ INSTANTIATE_TEST_SUITE_P(
                     CutCase{"osdn_forward:type=fp16,k=128,v=128,apf=per_token,qk_l2norm=1",
                             "schedule=hopper,warps=8,stages=2", binding()}));
 #else
-INSTANTIATE_TEST_SUITE_P(Kernels, Cut,
-                         testing::Values(CutCase{"osdn_forward:k=64,v=64,precondition=none", "chunk=64,warps=4", {}},
-                                         CutCase{"osdn_forward:k=64,v=32,apf=per_token",
-                                                 "chunk=16,warps=2,stages=2,preconditioner_warps=4",
-                                                 {}},
-                                         CutCase{"osdn_forward:k=96,v=32,apf=per_channel",
-                                                 "chunk=32,warps=2,preconditioner_warps=2", binding()},
-                                         CutCase{"osdn_forward:type=fp32,k=32,v=32,apf=constant,norm=one,beta_aware=0",
-                                                 "chunk=32,warps=2,stages=3,preconditioner_warps=8", binding()},
-                                         CutCase{"osdn_forward:type=fp16,k=128,v=16,apf=none,qk_l2norm=1",
-                                                 "chunk=64,warps=4,preconditioner=serial,inverse=substitution",
-                                                 {}}));
+INSTANTIATE_TEST_SUITE_P(
+    Kernels, Cut,
+    testing::Values(
+        CutCase{"osdn_forward:k=64,v=64,precondition=none", "chunk=64,warps=4", {}},
+        CutCase{"osdn_forward:k=64,v=32,apf=per_token", "chunk=16,warps=2,stages=2,preconditioner_warps=4", {}},
+        CutCase{"osdn_forward:k=96,v=32,apf=per_channel", "chunk=32,warps=2,preconditioner_warps=2", binding()},
+        CutCase{"osdn_forward:type=fp32,k=32,v=32,apf=constant,norm=one,beta_aware=0",
+                "chunk=32,warps=2,stages=3,preconditioner_warps=8", binding()},
+        CutCase{"osdn_forward:type=fp32,math=tf32x3,k=48,v=16,apf=per_token",
+                "chunk=64,warps=1,preconditioner=chunked",
+                {}},
+        CutCase{"osdn_forward:k=64,v=32,apf=constant,qk_l2norm=1",
+                "chunk=32,warps=2,preconditioner=chunked,preconditioner_warps=8", binding()},
+        CutCase{"osdn_forward:type=fp16,k=128,v=16,apf=none,qk_l2norm=1",
+                "chunk=64,warps=4,preconditioner=serial,inverse=substitution",
+                {}}));
 #endif
 
 }  // namespace

@@ -85,6 +85,26 @@ TEST_P(Clip, Grazed) {
   expect_right(problem, launch(op, problem), States::in_and_out);
 }
 
+// The published configurations with their bounds in reach, and steps far beyond what the recurrence is meant for.
+TEST_P(Clip, PublishedBoundsAndHugeSteps) {
+  const PreparedOperation op = operation();
+  const auto numbers = [](double eta, double d_min, double d_max, double anchor, double log_gamma) {
+    Numbers n;
+    n.eta = eta;
+    n.d_min = d_min;
+    n.d_max = d_max;
+    n.anchor = anchor;
+    n.log_gamma = log_gamma;
+    return n;
+  };
+  for (const Numbers& n : {numbers(0.003, 2.0 / 3, 1.5, 0.0, -0.001), numbers(0.003, 2.0 / 3, 1.5, 0.0, -0.2),
+                           numbers(1.0, 0.5, 2.0, 1.0, -0.01), numbers(1e30, 0.9, 1.1, 0.0, -50.0)}) {
+    SCOPED_TRACE("eta " + std::to_string(n.eta) + " log_gamma " + std::to_string(n.log_gamma));
+    const Case problem = random_case(op, n);
+    expect_right(problem, launch(op, problem), States::in_and_out);
+  }
+}
+
 TEST_P(Edge, ZeroKeys) {
   const PreparedOperation op = operation();
   const Case problem = random_case(op, {}, Keys::zero);
@@ -179,7 +199,13 @@ constexpr EdgeCase preconditioned_cases[] = {
      "chunk=16,warps=2,preconditioner_warps=4"},
     {"osdn_forward:type=fp32,k=48,v=16,apf=per_channel,norm=one,beta_aware=0",
      "chunk=64,warps=1,preconditioner_warps=1,inverse=substitution"},
-    {"osdn_forward:type=fp32,math=tf32x3,k=32,v=64,apf=per_head", "chunk=32,warps=4,preconditioner=serial"}};
+    {"osdn_forward:type=fp32,math=tf32x3,k=32,v=64,apf=per_head", "chunk=32,warps=4,preconditioner=serial"},
+    {"osdn_forward:k=64,v=32,apf=per_token,qk_l2norm=1",
+     "chunk=64,warps=2,preconditioner=chunked,preconditioner_warps=8"},
+    {"osdn_forward:type=fp16,k=48,v=16,norm=add,beta_type=element", "chunk=128,warps=1,preconditioner=chunked"},
+    {"osdn_forward:type=fp32,math=tf32x3,k=32,v=16,apf=constant,norm=one,beta_aware=0",
+     "chunk=32,warps=1,preconditioner=chunked,preconditioner_warps=8"},
+    {"osdn_forward:type=fp32,math=tf32x3,k=16,v=16", "chunk=16,warps=1,preconditioner=chunked"}};
 #endif
 
 INSTANTIATE_TEST_SUITE_P(DeltaNet, Edge, testing::Values(plain_case));

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -54,6 +55,17 @@ std::int64_t delta_rule_mma(const Problem& problem, const Config& config) {
   return products * per_product(problem) + merges * per_fp32_product;
 }
 
+/// The chunked preconditioner's, of one chunk: the squared keys are sums of two bf16 numbers, or of three in fp32.
+std::int64_t chunked_preconditioner_mma(const Problem& problem, const Config& config) {
+  const std::int64_t n = std::min(config.chunk, 64) / 16;
+  const std::int64_t features = problem.k / 16;
+  const std::int64_t parts = problem.type == ElementType::fp32 ? 3 : 2;
+  const std::int64_t gram = n * (n + 1) / 2 * features * parts * (parts + 1);
+  const std::int64_t columns = 3 * n * features * parts;  // S 1, S d and Sᵀ (μ z), with one m16n8k16 each
+  const std::int64_t merges = n < 2 ? 0 : n;              // two products for each pair of diagonal blocks
+  return gram + columns + merges * per_fp32_product;
+}
+
 struct Work {
   const char* problem;
   const char* config;
@@ -80,6 +92,12 @@ TEST_P(Instructions, AsManyTensorProductsAsTheFormulasNeed) {
   const std::int64_t chunks = (shape.t + config.chunk - 1) / config.chunk;
   EXPECT_EQ(counted_mma("osdn_delta_rule"), heads * config.value_split * chunks * delta_rule_mma(problem, config));
   if (problem.precondition == Precondition::none) return;
+  if (config.preconditioner == PreconditionerAlgorithm::chunked) {
+    const std::int64_t solved = std::min(config.chunk, 64);
+    EXPECT_EQ(counted_mma("osdn_preconditioner"),
+              heads * ((shape.t + solved - 1) / solved) * chunked_preconditioner_mma(problem, config));
+    return;
+  }
   const bool gram = config.preconditioner == PreconditionerAlgorithm::parallel && problem.apf != Apf::per_channel;
   const std::int64_t group = 16 * config.preconditioner_warps;
   const std::int64_t solves = (shape.t + group - 1) / group * config.preconditioner_warps;
@@ -93,6 +111,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Work{"osdn_forward:type=fp16,k=32,v=96,apf=per_token", "chunk=32,warps=2,value_split=3"},
                     Work{"osdn_forward:type=fp32,k=48,v=32,apf=per_channel", "chunk=16,warps=1,preconditioner_warps=2"},
                     Work{"osdn_forward:type=fp32,math=tf32x3,k=16,v=16,apf=constant", "chunk=64,warps=2"},
+                    Work{"osdn_forward:k=48,v=64", "chunk=64,warps=4,preconditioner=chunked"},
+                    Work{"osdn_forward:type=fp16,k=128,v=16,apf=per_token",
+                         "chunk=128,preconditioner=chunked,preconditioner_warps=8"},
+                    Work{"osdn_forward:type=fp32,k=32,v=16", "chunk=16,warps=2,preconditioner=chunked"},
                     Work{"osdn_forward:k=32,v=16", "chunk=128,warps=2,preconditioner=serial"}));
 
 }  // namespace

@@ -141,6 +141,10 @@ INSTANTIATE_TEST_SUITE_P(
                     IsolationCase{"osdn_forward:k=32,v=48,apf=per_token,qk_l2norm=1",
                                   "chunk=64,warps=2,preconditioner_warps=2"},
                     IsolationCase{"osdn_forward:type=fp16,k=48,v=32,apf=per_channel", "chunk=16,warps=1,stages=3"},
+                    IsolationCase{"osdn_forward:k=64,v=32,apf=per_token",
+                                  "chunk=64,warps=2,preconditioner=chunked,preconditioner_warps=8"},
+                    IsolationCase{"osdn_forward:type=fp16,k=32,v=16,norm=one,beta_aware=0",
+                                  "chunk=32,warps=1,preconditioner=chunked"},
                     IsolationCase{"osdn_forward:type=fp32,math=tf32x3,k=32,v=32",
                                   "chunk=32,warps=2,preconditioner=serial,inverse=substitution"}));
 #endif
