@@ -203,7 +203,7 @@ constexpr EdgeCase preconditioned_cases[] = {
     {"osdn_forward:k=64,v=32,apf=per_token,qk_l2norm=1",
      "chunk=64,warps=2,preconditioner=chunked,preconditioner_warps=8"},
     {"osdn_forward:type=fp16,k=48,v=16,norm=add,beta_type=element", "chunk=128,warps=1,preconditioner=chunked"},
-    {"osdn_forward:type=fp32,math=tf32x3,k=32,v=16,apf=constant,norm=one,beta_aware=0",
+    {"osdn_forward:type=fp32,math=tf32x3,k=32,v=16,apf=per_head,norm=one",
      "chunk=32,warps=1,preconditioner=chunked,preconditioner_warps=8"},
     {"osdn_forward:type=fp32,math=tf32x3,k=16,v=16", "chunk=16,warps=1,preconditioner=chunked"}};
 #endif

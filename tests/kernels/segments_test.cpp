@@ -56,6 +56,10 @@ const SegmentsCase cases[] = {
      "chunk=32,warps=4,value_split=2,inverse=substitution,cut=fixed,segment=128", numbers(0.3, 0, 100, 1), 4},
     {"PerChannel", "osdn_forward:k=96,v=32,apf=per_channel", "chunk=64,warps=2,cut=fixed,segment=64",
      numbers(0.5, 0.98, 1.01, 1), 5},
+    {"Chunked", "osdn_forward:k=48,v=16,apf=per_token",
+     "chunk=32,warps=1,preconditioner=chunked,preconditioner_warps=8,cut=fixed,segment=64", numbers(0.3, 0, 100, 1), 5},
+    {"ChunkedHardBounds", "osdn_forward:k=32,v=32,beta_aware=0,norm=one,type=fp16",
+     "chunk=16,warps=2,preconditioner=chunked,cut=fixed,segment=64", numbers(1, 0.5, 2), 5},
     {"Wide", "osdn_forward:k=144,v=16", "chunk=16,warps=1,preconditioner_warps=4,cut=fixed,segment=64",
      numbers(0.02, 0.99, 1.01), 4},
 };

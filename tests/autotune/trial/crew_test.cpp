@@ -54,6 +54,7 @@ TEST(Crew, CompilesFromSeveralThreads) {
   for (std::size_t i = 0; i < verdicts.size(); ++i) {
     threads.emplace_back([&, i] {
       Config config = default_of("osdn_forward:type=fp32,k=16,v=16");
+      config.preconditioner = PreconditionerAlgorithm::parallel;
       config.preconditioner_warps = i < 2 ? 1 : 2;
       verdicts[i] = (*crew)->compile(config).verdict;
     });

@@ -65,7 +65,7 @@ TEST_F(PlantedTest, TheGateFindsEachAndGoesOn) {
       {"chunk=16,preconditioner=serial", Outcome::out_of_bounds, {"wrote into its input v, byte 4"}},
       {"preconditioner=serial", Outcome::out_of_bounds, {"wrote outside the workspace: 4 bytes before"}},
       {"inverse=substitution", Outcome::hung, {"3 s", "checking"}},
-      {"preconditioner_warps=8", Outcome::died, {"signal 6 (SIGABRT)"}},
+      {"preconditioner=parallel,preconditioner_warps=8", Outcome::died, {"signal 6 (SIGABRT)"}},
   };
   start(60);
   compile_all(all);
@@ -81,8 +81,8 @@ TEST_F(PlantedTest, TheGateFindsEachAndGoesOn) {
 TEST_F(PlantedTest, CompilationThatFailsHangsOrDies) {
   const std::vector<Planted> all = {
       {"warps=4", Outcome::refused, {"osdn_delta_rule"}},
-      {"preconditioner_warps=1", Outcome::died, {"signal 6 (SIGABRT)"}},
-      {"preconditioner_warps=2", Outcome::hung, {"2 s", "preparing"}},
+      {"preconditioner=parallel,preconditioner_warps=1", Outcome::died, {"signal 6 (SIGABRT)"}},
+      {"preconditioner=parallel,preconditioner_warps=2", Outcome::hung, {"2 s", "preparing"}},
   };
   start(60);
   crew_->compile(default_of(problem));  // into the cache: two seconds may be short for it
@@ -97,7 +97,7 @@ TEST_F(PlantedTest, WhatBreaksWhileItIsTimedIsNamed) {
   const std::vector<Planted> all = {
       {"warps=16", Outcome::hung, {"3 s", "timing"}},
       {"chunk=64", Outcome::faulted, {"CUDA_ERROR_LAUNCH_FAILED", "osdn_delta_rule"}},
-      {"preconditioner_warps=8", Outcome::died, {"SIGABRT"}},
+      {"preconditioner=parallel,preconditioner_warps=8", Outcome::died, {"SIGABRT"}},
   };
   start(60);
   const Config usual = default_of(problem);

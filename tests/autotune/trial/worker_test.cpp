@@ -316,6 +316,7 @@ TEST(WorkerProcess, IgnoresInterruptsAndDiesWithItsParent) {
     const Post::Answer answer = post.ask({{"request", "compile"}, {"config", to_string(usual)}});
     const pid_t same = answer.end == Post::Answer::End::result && post.pid() == pid ? pid : 0;
     if (::write(told[1], &same, sizeof(same)) != sizeof(same)) ::_exit(1);
+    usual.preconditioner = PreconditionerAlgorithm::parallel;
     usual.preconditioner_warps = 2;  // an hour's work: it hears nothing of a closed socket meanwhile
     post.ask({{"request", "compile"}, {"config", to_string(usual)}});
     ::_exit(1);
