@@ -61,8 +61,7 @@ constexpr std::array chunks{16, 32, 64, 128};
 constexpr std::array warps{1, 2, 4, 8, 16};
 constexpr std::array stages{1, 2, 3};
 constexpr std::array value_splits{1, 2, 3, 4};
-constexpr std::array algorithms{PreconditionerAlgorithm::serial, PreconditionerAlgorithm::parallel,
-                                PreconditionerAlgorithm::chunked};
+constexpr std::array algorithms{PreconditionerAlgorithm::serial, PreconditionerAlgorithm::parallel};
 constexpr std::array preconditioner_warps{1, 2, 4, 8};
 constexpr std::array inverses{InverseAlgorithm::substitution, InverseAlgorithm::blocked};
 enum NumbersKind { paper, binding, free_of_clip, numbers_count };
@@ -175,7 +174,6 @@ std::vector<Rule> rules() {
     p.precondition = write_scales[row[write_scale_axis]].precondition;
     p.apf = write_scales[row[write_scale_axis]].apf;
     Config c = small;
-    c.chunk = chunks[row[chunk_axis]];
     c.preconditioner = algorithms[row[algorithm_axis]];
     c.preconditioner_warps = preconditioner_warps[row[preconditioner_warps_axis]];
     return fits(p, c);
@@ -185,13 +183,12 @@ std::vector<Rule> rules() {
     return !(is_preconditioned(row) && row[numbers_axis] == free_of_clip && keys[row[keys_axis]] == Keys::scaled &&
              row[l2norm_axis] == 0);
   };
-  return {
-      {{v_axis, value_split_axis}, value_columns},
-      {{k_axis, v_axis, warps_axis, value_split_axis}, state},
-      {{k_axis, v_axis, type_axis, write_scale_axis, chunk_axis, warps_axis, stages_axis, value_split_axis},
-       delta_rule},
-      {{k_axis, type_axis, write_scale_axis, chunk_axis, algorithm_axis, preconditioner_warps_axis}, preconditioner},
-      {{write_scale_axis, numbers_axis, keys_axis, l2norm_axis}, bounded}};
+  return {{{v_axis, value_split_axis}, value_columns},
+          {{k_axis, v_axis, warps_axis, value_split_axis}, state},
+          {{k_axis, v_axis, type_axis, write_scale_axis, chunk_axis, warps_axis, stages_axis, value_split_axis},
+           delta_rule},
+          {{k_axis, type_axis, write_scale_axis, algorithm_axis, preconditioner_warps_axis}, preconditioner},
+          {{write_scale_axis, numbers_axis, keys_axis, l2norm_axis}, bounded}};
 }
 
 std::vector<std::pair<int, Rule>> parts() {
