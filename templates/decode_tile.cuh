@@ -104,6 +104,10 @@ struct DecodeTile {
   /// The feature of a lane's row is lane_feature() + ahead(row), the second known when the kernel is compiled.
   static int lane_feature() { return lane_id() / column_lanes * together; }
   static constexpr int ahead(int row) { return row / together * (together * row_lanes) + row % together; }
+  static constexpr unsigned ahead_bytes(int row) { return ahead(row) * Traits::V * sizeof(Storage); }
+  static unsigned long long lane_address(const Storage* state) {
+    return global_address(state + lane_feature() * Traits::V + lane_columns());
+  }
   static int lane_columns() { return lane_id() % column_lanes * columns; }
   /// The column whose sums this lane ends up with.
   static int own_column() { return lane_columns() + lane_id() / column_lanes % columns; }
@@ -111,14 +115,14 @@ struct DecodeTile {
   /// Issues the loads; unpack() before the first step. `state` is the tile's first column of the head's first row;
   /// null: zeros.
   void load(const Storage* state) {
-    const Storage* const lane = state + lane_feature() * Traits::V + lane_columns();
+    const unsigned long long lane = lane_address(state);
     if (state == nullptr) {
 #pragma unroll
       for (int i = 0; i < rows; ++i) hold_words<Traits::state_type>(uint4{0, 0, 0, 0}, h[i]);
       return;
     }
 #pragma unroll
-    for (int i = 0; i < rows; ++i) hold_words<Traits::state_type>(load_16(lane + ahead(i) * Traits::V), h[i]);
+    for (int i = 0; i < rows; ++i) hold_words<Traits::state_type>(load_16(lane + ahead_bytes(i)), h[i]);
   }
 
   void unpack() {
@@ -127,10 +131,10 @@ struct DecodeTile {
   }
 
   void store(Storage* state) const {
-    Storage* const lane = state + lane_feature() * Traits::V + lane_columns();
+    const unsigned long long lane = lane_address(state);
 #pragma unroll
     for (int i = 0; i < rows; ++i) {
-      store_16(lane + ahead(i) * Traits::V, pack_state<Traits::state_type>(h[i]));
+      store_16(lane + ahead_bytes(i), pack_state<Traits::state_type>(h[i]));
     }
   }
 

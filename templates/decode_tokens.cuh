@@ -119,7 +119,7 @@ struct DecodeTokens {
         to = values(t) + column;
       }
       float x[per_vector];
-      unpack_elements<Traits::type>(load_16(from), x);
+      unpack_elements<Traits::type>(load_16(global_address(from)), x);
 #pragma unroll
       for (int j = 0; j < per_vector; j += 4) {
         *reinterpret_cast<float4*>(to + j) = float4{x[j], x[j + 1], x[j + 2], x[j + 3]};

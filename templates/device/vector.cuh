@@ -4,21 +4,26 @@
 
 namespace osdn {
 
+/// An address that its offsets are added to as they stand: pointers would be scaled and added up anew for each.
+inline unsigned long long global_address(const void* pointer) {
+  return __cvta_generic_to_global(pointer);
+}
+
 /// 16-byte aligned.
-inline uint4 load_16(const void* from) {
+inline uint4 load_16(unsigned long long address) {
   uint4 x;
   asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
-               : "l"(__cvta_generic_to_global(from))
+               : "l"(address)
                : "memory");
   return x;
 }
 
 /// 16-byte aligned.
-inline void store_16(void* to, const uint4& x) {
+inline void store_16(unsigned long long address, const uint4& x) {
   asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};"
                :
-               : "l"(__cvta_generic_to_global(to)), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w)
+               : "l"(address), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w)
                : "memory");
 }
 
