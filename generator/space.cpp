@@ -1,6 +1,7 @@
 // The configuration space: the default, and every candidate with its refusal.
 #include <algorithm>
 #include <bit>
+#include <span>
 #include <vector>
 
 #include "generator/constraints.hpp"
@@ -29,6 +30,13 @@ constexpr PreconditionerChoice default_preconditioners[] = {{PreconditionerAlgor
                                                             {PreconditionerAlgorithm::parallel, 4},
                                                             {PreconditionerAlgorithm::parallel, 2},
                                                             {PreconditionerAlgorithm::parallel, 1}};
+
+// Where there is no preconditioner, its fields stay as they are.
+std::span<const PreconditionerChoice> usual_preconditioners(const Problem& problem) {
+  static constexpr PreconditionerChoice none[] = {{Config{}.preconditioner, Config{}.preconditioner_warps}};
+  if (problem.precondition == Precondition::none) return none;
+  return default_preconditioners;
+}
 
 // The powers of two, so that a refused one shows why, and what else divides V/16.
 std::vector<int> value_splits(const Problem& problem) {
@@ -111,7 +119,7 @@ expected<Config> default_config(const Problem& given, const Architecture& archit
       if (chunk == 64 && problem->type == ElementType::fp32) continue;
       for (int split = 1; split <= tiles / fewest_tiles; ++split) {
         if (tiles % split != 0) continue;
-        for (const auto& [algorithm, preconditioner_count] : default_preconditioners) {
+        for (const auto& [algorithm, preconditioner_count] : usual_preconditioners(*problem)) {
           Config config;
           config.chunk = chunk;
           config.value_split = split;

@@ -45,7 +45,8 @@ TEST_F(Program, AProfileNamesTheHottestTemplateLines) {
     }
     EXPECT_TRUE(with_text) << name;
     EXPECT_LE(instructions, kernel["counters"]["warp_instructions"].get<std::uint64_t>());
-    EXPECT_GT(static_cast<double>(instructions), 0.97 * kernel["counters"]["warp_instructions"].get<double>());
+    // The compiler gives what it moves out of loops no line.
+    EXPECT_GT(static_cast<double>(instructions), 0.9 * kernel["counters"]["warp_instructions"].get<double>());
     EXPECT_GT(share, 0.97);
     EXPECT_LE(share, 1.0001);
   }

@@ -47,7 +47,7 @@ TEST(Report, HoldsEveryTrial) {
       config +=
           (f == 0 ? "" : ",") + data["fields"][f].get<std::string>() + "=" + trials["config"][f][i].get<std::string>();
     }
-    ASSERT_EQ(config, to_string(trial.config));
+    ASSERT_EQ(parse_config(config).value_or_throw(), trial.config) << config;
     ASSERT_EQ(data["outcomes"][trials["outcome"][i].get<std::size_t>()], name(trial.outcome));
     ASSERT_EQ(trials["reasons"][trials["reason"][i].get<std::size_t>()], trial.reason);
     ASSERT_EQ(trials["shapes"][trials["shape"][i].get<std::size_t>()], to_string(trial.shape));
