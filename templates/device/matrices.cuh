@@ -19,7 +19,13 @@ inline void load_matrices_transposed(unsigned (&r)[4], unsigned row) {
                : "memory");
 }
 
-/// sm_90 and up.
+/// sm_90 and up, like the next.
+inline void store_matrices(unsigned row, const unsigned (&r)[4]) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};"
+               :
+               : "r"(row), "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3])
+               : "memory");
+}
 inline void store_matrices_transposed(unsigned row, const unsigned (&r)[4]) {
   asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};"
                :

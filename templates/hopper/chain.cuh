@@ -57,6 +57,15 @@ inline void for_each_chain(const ForwardParameters& p, F f) {
   for (unsigned number = blockIdx.x; number < count; number += gridDim.x) f(number);
 }
 
+/// Zeros, by a group of warps.
+template <class Group>
+inline void clear_panel(unsigned char* panel) {
+#pragma unroll 1
+  for (int i = Group::thread(); i < hopper_panel / 16; i += Group::threads) {
+    reinterpret_cast<uint4*>(panel)[i] = uint4{0, 0, 0, 0};
+  }
+}
+
 template <class Traits>
 struct HopperShared {
   static constexpr int C = Traits::chunk;

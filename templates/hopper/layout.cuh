@@ -11,6 +11,11 @@ inline constexpr int hopper_state_columns = 64;
 /// Chunks that may be prepared before the state has taken them.
 inline constexpr int hopper_prepared = 2;
 
+/// A row of the system in 16×16 blocks, counted in fp32: what lies before the diagonal block, rounded to bf16; what
+/// that lost, in bf16; the diagonal block in fp32, then a row of its transposed inverse, split in the same way.
+inline constexpr int hopper_system_low = 24;
+inline constexpr int hopper_system_diagonal = 48;
+
 struct HopperLayout {
   // Loaded, [stages] each: panels of 64 columns.
   int k;
@@ -22,7 +27,7 @@ struct HopperLayout {
   int remainder;  // what the rounding lost; bf16 only
   int products;   // P
   int rows;       // 4 × [chunk] fp32: what each token has one of
-  int system;     // [chunk][system_stride] fp32: L, then (I + L)^{-1}
+  int system;     // [chunk][system_stride] fp32: −L, see hopper_system_low
   // The prepare warpgroup's own.
   int steps;  // [chunk] × 4 fp32: what each token does to d and to its write key
   int barriers;

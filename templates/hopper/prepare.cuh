@@ -41,8 +41,20 @@ struct HopperPreparation {
   struct Inputs {
     float beta;
     float gain;
-    float gamma;
+    float log_gamma;  // e to its power is taken where it is used: it would wait for the load
     float d;
+  };
+
+  /// Where a chain's numbers that this thread fetches lie.
+  struct Source {
+    const float* gain = nullptr;
+    const float* d = nullptr;
+    Source(const ForwardParameters& p, const Chain<Traits>& chain) {
+      if constexpr (preconditioned) {
+        gain = p.gain + chain.head * all_tokens(p) + chain.begin + Group::thread();
+        d = p.d_chunks + (chain.head * all_chunks<C>(p) + chain.first_chunk) * K + Group::thread();
+      }
+    }
   };
 
   explicit HopperPreparation(const ForwardParameters& parameters) : p(parameters) {}
@@ -52,19 +64,18 @@ struct HopperPreparation {
   }
 
   /// Rows behind the end get what leaves everything as it is.
-  Inputs fetch(const Chain<Traits>& chain, int first) const {
-    Inputs in{0.0F, 0.0F, 1.0F, 1.0F};
+  Inputs fetch(const Chain<Traits>& chain, const Source& source, int first) const {
+    Inputs in{0.0F, 0.0F, 0.0F, 1.0F};
     if (first >= chain.tokens) return in;
     const int thread = Group::thread();
     const long long token = chain.begin + first + thread;
     if (thread < C && first + thread < chain.tokens) {
       in.beta = load_beta<Traits>(p, token, chain.head);
-      if constexpr (preconditioned) in.gain = p.gain[chain.head * all_tokens(p) + token];
-      if constexpr (has_gamma) in.gamma = Forgetting<Traits>::gamma(p, token, chain.head);
+      if constexpr (preconditioned) in.gain = source.gain[first];
+      if constexpr (has_gamma) in.log_gamma = log_forgetting<Traits>(p, token, chain.head);
     }
     if constexpr (preconditioned) {
-      const long long number = chain.head * all_chunks<C>(p) + chain.first_chunk + first / C;
-      if (thread < K) in.d = p.d_chunks[number * K + thread];
+      if (thread < K) in.d = source.d[first / C * K];
     }
     return in;
   }
@@ -73,15 +84,15 @@ struct HopperPreparation {
   template <int Columns>
   static void clear_tail(unsigned char* panels, int rows) {
     constexpr int chunks = Columns / 8;
+#pragma unroll 1
     for (int i = rows * chunks + Group::thread(); i < C * chunks; i += Group::threads) {
       *reinterpret_cast<uint4*>(panels + panel_offset<C>(i / chunks, i % chunks * 8)) = uint4{0, 0, 0, 0};
     }
   }
 
-  /// The in-kernel norm's factors of a warp's 16 rows: the diagonal of the rows' own Gram matrix, whose operands are
-  /// the same registers twice. `store(row, factor)` is called once a row.
-  template <class F>
-  static void norm_scales(const unsigned char* panels, F store) {
+  /// The squared norms of a warp's 16 rows: the diagonal of the rows' own Gram matrix, whose operands are the same
+  /// registers twice.
+  static void square_rows(const unsigned char* panels, float* squares) {
     const int row = 16 * Group::warp() + lane_id() % 16;
     const unsigned rows = shared_address(panels) + row * panel_row;
     float first[4] = {0, 0, 0, 0};
@@ -95,27 +106,31 @@ struct HopperPreparation {
     }
     const int g = lane_id() / 4;
     if (lane_id() % 4 != g / 2) return;
-    store(16 * Group::warp() + g, l2_norm_scale<Traits>(g % 2 == 0 ? first[0] : first[1]));
-    store(16 * Group::warp() + g + 8, l2_norm_scale<Traits>(g % 2 == 0 ? second[2] : second[3]));
+    squares[16 * Group::warp() + g] = g % 2 == 0 ? first[0] : first[1];
+    squares[16 * Group::warp() + g + 8] = g % 2 == 0 ? second[2] : second[3];
   }
 
   /// What each token has one of.
   void make_rows(const Inputs& in, int rows, unsigned char* k, unsigned char* q) const {
     const int i = Group::thread();
-    float* const key_scale = shared.write_factor(slot.place());  // at first
-    if constexpr (Traits::qk_l2norm) {
-      norm_scales(k, [&](int row, float factor) { key_scale[row] = factor; });
-      norm_scales(q, [&](int row, float factor) { shared.output_factor(slot.place())[row] = p.scale * factor; });
+    float norm = 1.0F;
+    if constexpr (Traits::qk_l2norm) {  // half of the threads have a key's, half a query's, which comes behind
+      static_assert(Group::threads == 2 * C);
+      float* const squares = shared.write_factor(slot.place());
+      square_rows(k, squares);
+      square_rows(q, squares + C);
       Group::sync();
+      norm = l2_norm_scale<Traits>(squares[i]);
+      squares[i] = i < C ? norm : p.scale * norm;
     }
     if (i < C) {
-      const float key = Traits::qk_l2norm ? key_scale[i] : 1.0F;
       shared.value_factor(slot.place())[i] = Family::value_coefficient(in.beta);
-      shared.erase_factor(slot.place())[i] = Family::erase_coefficient(in.beta) * key;
+      shared.erase_factor(slot.place())[i] = Family::erase_coefficient(in.beta) * norm;
       if constexpr (!Traits::qk_l2norm) shared.output_factor(slot.place())[i] = p.scale;
       // A write key gets its norm here; DeltaNet's are K as stored. One behind the end is zero.
       if constexpr (preconditioned) {
-        shared.steps()[i] = {i < rows ? key : 0.0F, in.gain * (key * key), in.gamma, p.anchor * (1.0F - in.gamma)};
+        const float gamma = has_gamma ? expf(in.log_gamma) : 1.0F;
+        shared.steps()[i] = {i < rows ? norm : 0.0F, in.gain * (norm * norm), gamma, p.anchor * (1.0F - gamma)};
       }
     }
     Group::sync();
@@ -181,39 +196,61 @@ struct HopperPreparation {
     store_products(qw);
   }
 
+  /// −L: split into two bf16 numbers before the diagonal block, in fp32 there (hopper_system_low).
   void store_system(const float (&l)[C / 2]) const {
-    const float* erase = shared.erase_factor(slot.place());
-    const float* write = shared.write_factor(slot.place());  // what W lacks of the norm; DeltaNet's does
-    constexpr bool lacks = Traits::qk_l2norm && !preconditioned;
-    const int row = 16 * Group::warp() + lane_id() / 4;
+    const float* const erase = shared.erase_factor(slot.place());
+    const int lane = lane_id();
+    const int row = 16 * Group::warp() + lane / 4;
+    float* const system = shared.system(slot.place());
+    const unsigned rows = shared_address(system + (16 * Group::warp() + lane % 16) * stride) + lane / 16 * 16;
+    const float factor[2] = {-erase[row], -erase[row + 8]};
 #pragma unroll
-    for (int j = 0; j < C / 8; ++j) {
-      if (j / 2 > Group::warp()) continue;  // above the diagonal nobody reads
-      const int column = 8 * j + lane_id() % 4 * 2;
-#pragma unroll
-      for (int r = 0; r < 2; ++r) {
-        const int i = row + 8 * r;
-        float2 pair;
-        pair.x = column < i ? l[4 * j + 2 * r] * (lacks ? erase[i] * write[column] : erase[i]) : 0.0F;
-        pair.y = column + 1 < i ? l[4 * j + 2 * r + 1] * (lacks ? erase[i] * write[column + 1] : erase[i]) : 0.0F;
-        *reinterpret_cast<float2*>(shared.system(slot.place()) + i * stride + column) = pair;
+    for (int b = 0; b < C / 16; ++b) {
+      if (b > Group::warp()) break;  // above the diagonal nobody reads
+      Block block;
+      for_each_element(block, [&](int down, int right, float& x) {
+        x = l[8 * b + right / 8 * 4 + down / 8 * 2 + right % 2] * factor[down / 8];
+        if constexpr (lacks_norm) x *= write_scale(16 * b + lane_column() + right);
+      });
+      if (b < Group::warp()) {
+        using Split = Tensor<ElementType::bf16, Fp32Math::tf32x3>;
+        const typename Split::A high = Split::round(block);
+        store_matrices(rows + 32 * b, high.r);
+        store_matrices(rows + 32 * b + 4 * hopper_system_low, Split::remainder(block, high).r);
+      } else {
+        float* const to = system + row * stride + hopper_system_diagonal + lane_column();
+        for_each_element(block, [&](int down, int right, float& x) {
+          to[down * stride + right] = lane_column() + right < lane_row() + down ? x : 0.0F;
+        });
       }
     }
   }
 
+  // What W lacks of the norm; DeltaNet's does.
+  static constexpr bool lacks_norm = Traits::qk_l2norm && !preconditioned;
+  float write_scale(int token) const {
+    return shared.write_factor(slot.place())[token];
+  }
+
+  /// What lies above the diagonal blocks is zero from the start.
   void store_products(const float (&qw)[C / 2]) const {
-    unsigned char* const products = shared.products(slot.place());
-    const int row = 16 * Group::warp() + lane_id() / 4;
+    const int lane = lane_id();
+    const int row = lane % 16;
+    const unsigned rows =
+        shared_address(shared.products(slot.place())) + static_cast<unsigned>((16 * Group::warp() + row) * panel_row);
 #pragma unroll
-    for (int j = 0; j < C / 8; ++j) {
-      const int column = 8 * j + lane_id() % 4 * 2;
-#pragma unroll
-      for (int r = 0; r < 2; ++r) {
-        const int i = row + 8 * r;
-        const float low = column <= i ? qw[4 * j + 2 * r] : 0.0F;
-        const float high = column + 1 <= i ? qw[4 * j + 2 * r + 1] : 0.0F;
-        *reinterpret_cast<unsigned*>(products + panel_chunk(i, j) + lane_id() % 4 * 4) = Type::pack(low, high);
+    for (int b = 0; b < C / 16; ++b) {
+      if (b > Group::warp()) break;
+      Block block;
+      for_each_element(
+          block, [&](int down, int right, float& x) { x = qw[8 * b + right / 8 * 4 + down / 8 * 2 + right % 2]; });
+      if (b == Group::warp()) {
+        for_each_element(block, [&](int down, int right, float& x) {
+          if (lane_column() + right > lane_row() + down) x = 0.0F;
+        });
       }
+      store_matrices(rows + static_cast<unsigned>(((2 * b + lane / 16) ^ (row & 7)) << 4),
+                     Tensor<Traits::type, Fp32Math::tf32x3>::round(block).r);
     }
   }
 
@@ -224,6 +261,7 @@ struct HopperPreparation {
     unsigned char* const w = shared.w(slot.place(), stage.place());
     shared.full(stage.place()).wait(stage.parity());
     shared.taken(slot.place()).wait(slot.parity() ^ 1);
+    __syncwarp();  // a lane may have looked once more than others; matrices are loaded by all
     if (rows < C) {
       clear_tail<K>(k, rows);
       clear_tail<Shared::block_v>(shared.v(stage.place()), rows);
@@ -246,13 +284,16 @@ struct HopperPreparation {
   }
 
   void run() {
+    for (int i = 0; i < hopper_prepared; ++i) clear_panel<Group>(shared.products(i));
+    Group::sync();
     for_each_chain<Traits>(p, [&](unsigned number) {
       const Chain<Traits> chain(p, number);
-      Inputs next = fetch(chain, 0);
+      const Source source(p, chain);
+      Inputs next = fetch(chain, source, 0);
 #pragma unroll 1
       for (int token = 0; token < chain.tokens; token += C) {
         const Inputs in = next;
-        next = fetch(chain, token + C);
+        next = fetch(chain, source, token + C);
         prepare(chain, token, in);
       }
       if constexpr (!preconditioned) {  // nobody else would write the d that is asked for
