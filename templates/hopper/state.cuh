@@ -134,14 +134,15 @@ struct HopperState {
       store_matrices_transposed(matrices + 16 * s * panel_row, pairs);
     }
     __syncwarp();
-    const long long row_stride = static_cast<long long>(p.value_heads) * Traits::V;
-    Storage* const first = o + 16 * at.warp + at.lane % 2 * 8;
+    const int row_stride = p.value_heads * Traits::V;
+    const int first = at.lane / 2;
+    o += 16 * at.warp + at.lane % 2 * 8 + static_cast<long long>(first) * row_stride;
+    const unsigned char* const from = panel() + panel_chunk(first, 2 * at.warp + at.lane % 2);
 #pragma unroll
     for (int i = 0; i < C / 16; ++i) {
-      const int row = 16 * i + at.lane / 2;
-      if (row >= rows) continue;
-      *reinterpret_cast<uint4*>(first + row * row_stride) =
-          *reinterpret_cast<const uint4*>(panel() + panel_chunk(row, 2 * at.warp + at.lane % 2));
+      if (16 * i + first < rows)
+        *reinterpret_cast<uint4*>(o) = *reinterpret_cast<const uint4*>(from + 16 * i * panel_row);
+      o += 16 * static_cast<long long>(row_stride);
     }
   }
   unsigned char* panel() const {
