@@ -12,6 +12,7 @@
 #include "autotune/trial/device_lock.hpp"
 #include "autotune/trial/emulator_entries.hpp"
 #include "bench/forward/trial.hpp"
+#include "bench/lines.hpp"
 #include "cli/emulator.hpp"
 #include "cli/report.hpp"
 
@@ -69,14 +70,11 @@ class Records {
  public:
   explicit Records(const std::string& path) {
     if (path.empty()) return;
-    std::ifstream before(path);
-    for (std::string line; std::getline(before, line);) {
-      const Json record = Json::parse(line, nullptr, false);
-      if (record.is_object() && record.value("kind", "") == "forward") known_.insert(record.value("name", ""));
-    }
-    file_.open(path, std::ios::app);
+    for (const auto& record : records_of(path, "forward")) known_.insert(text_at(record, "name"));
+    file_ = append_to(path);
   }
   [[nodiscard]] bool knows(const Work& work) const { return known_.count(work.name) != 0; }
+  [[nodiscard]] bool good() const { return file_.good() && std::cout.good(); }
   void write(const Json& record) { (file_.is_open() ? file_ : std::cout) << record.dump() + "\n" << std::flush; }
 
  private:
@@ -132,6 +130,7 @@ int measure_all(Engine& engine, const Options& options, const std::vector<Work>&
   Records records(options.out);
   bool passed = true;
   for (const Work& work : all) {
+    if (!records.good()) break;
     if (records.knows(work)) continue;
     const double spent = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (options.seconds > 0 && spent > options.seconds) {
@@ -147,6 +146,9 @@ int measure_all(Engine& engine, const Options& options, const std::vector<Work>&
       if (right.error().code == ErrorCode::driver) return cli::exit_code_of(right.error().code);
     }
     passed = passed && right && *right;
+  }
+  if (!records.good()) {
+    return cli::fail(Error{ErrorCode::io, fmt::format("{} cannot be written", options.out), {}}, false);
   }
   return passed ? cli::success : cli::not_passed;
 }

@@ -36,6 +36,18 @@ commit=$(cat "$root/COMMIT" 2>/dev/null || git -C "$root" describe --always --di
 [[ -n $out ]] || out=$root/bench/results/$device-$commit
 mkdir -p "$out/steps" "$out/work/site" || exit 2
 out=$(cd "$out" && pwd -P)
+# What a session starts holds its lock, too: what is left of one that was killed writes to the same files, and is ended.
+exec 9>"$out/work/lock"
+if command -v flock >/dev/null && ! flock -n 9; then
+  read -r owner group <"$out/work/running"
+  if kill -0 "${owner:-0}" 2>/dev/null; then
+    echo "another session (process $owner) works in $out: wait for it, or name another --out" >&2
+    exit 2
+  fi
+  kill -KILL -- "-${group:-none}" 2>/dev/null
+  flock -w 20 9 || { echo "what is left of a session that was killed still works in $out: end it first" >&2; exit 2; }
+fi
+echo "$$" >"$out/work/running"
 export OSDN_CACHE_DIR=${OSDN_CACHE_DIR:-$out/work/cache} OSDN_TUNING_DIR=${OSDN_TUNING_DIR:-$out/work/tuning}
 
 # Our programs find the libraries that travelled with them; what belongs to the machine shall not.
@@ -113,8 +125,9 @@ step() {
   rm -f "$out/steps/.late"
   ("$@") >"$out/steps/$step.log" 2>&1 </dev/null &
   running=$!
+  echo "$$ $running" >"$out/work/running"
   (sleep "$most"; touch "$out/steps/.late"; kill -TERM -- "-$running"; sleep 5; kill -KILL -- "-$running") \
-    >/dev/null 2>&1 </dev/null &
+    >/dev/null 2>&1 </dev/null 9>&- &
   timer=$!
   wait "$running" 2>/dev/null
   code=$?

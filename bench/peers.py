@@ -7,6 +7,7 @@ What follows -- is started with --serve and answers one shape at a time. Without
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -16,6 +17,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 
@@ -32,20 +34,48 @@ def summary(samples):
     }
 
 
-def load_peers(path):
-    """Peers that are here, and why the others are not."""
+class Watch:
+    """Sees whether a peer returns. Nothing ends a call that hangs in a library but a new process, without that peer."""
+
+    def __init__(self, patience):
+        self.patience, self.on_hang = patience, None
+
+    @contextlib.contextmanager
+    def over(self, peer):
+        timer = threading.Timer(self.patience, lambda: self.on_hang(peer))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def reason_of(error):
+    return (str(error).splitlines() or [""])[0][:300]
+
+
+def load_peers(path, watch, known, write):
+    """Peers that are here; writes why the others are not, unless that is known."""
     spec = importlib.util.spec_from_file_location("peers_module", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    present, absent = [], []
+    hanging = {r["who"] for r in known if r.get("kind") == "peer" and r.get("hangs")}
+    noted = {r["who"] for r in known if r.get("kind") == "peer"}
+    present = []
     for peer in module.PEERS:
+        if peer.name in hanging:
+            continue
         try:
-            peer.load()
+            with watch.over(peer):
+                peer.load()
             present.append(peer)
         except Exception as error:  # noqa: BLE001: a peer that breaks while it is imported is as good as absent
-            reason = (str(error).splitlines() or [""])[0]
-            absent.append({"kind": "peer", "who": peer.name, "absent": f"{type(error).__name__}: {reason}"})
-    return present, absent
+            absent = f"{type(error).__name__}: {reason_of(error)}"
+            print(f"{peer.name} is absent: {absent}", file=sys.stderr)
+            if peer.name not in noted:
+                write({"kind": "peer", "who": peer.name, "absent": absent})
+    return present
 
 
 class Ours:
@@ -89,29 +119,39 @@ class Ours:
             self.process.wait()
 
 
-def known_names(path):
-    """Shapes that need no further measurement: ours has been timed or has failed."""
-    names = set()
+def records_of(path):
+    """What the file has by now; lines that were cut short, or that nobody of us wrote, are left out."""
+    records = []
     if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             for line in file:
                 try:
                     record = json.loads(line)
                 except ValueError:
-                    continue  # a line that was cut short
-                if record.get("kind") == "done":
-                    names.add(record["name"])
-    return names
+                    continue
+                if isinstance(record, dict):
+                    records.append(record)
+    return records
 
 
-def open_peers(peers, shape, launches, write):
+def append_to(path):
+    """Opens it for more lines. One that was cut short is ended, or it would take the next one with it."""
+    file = open(path, "ab+")
+    if file.tell() > 0:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
+    return file
+
+
+def open_peers(peers, shape, options, write, watch):
     opened = []
     for peer in peers:
         try:
-            opened.append((peer, peer.open(shape, launches), []))
+            with watch.over(peer):
+                opened.append((peer, peer.open(shape, options.launches), []))
         except Exception as error:  # noqa: BLE001: it takes other shapes than ours
-            reason = (str(error).splitlines() or [""])[0]
-            write({"kind": "failure", "who": peer.name, "name": shape["name"], "error": {"message": reason[:300]}})
+            write({"kind": "failure", "who": peer.name, "name": shape["name"], "error": {"message": reason_of(error)}})
     return opened
 
 
@@ -132,21 +172,34 @@ def peer_record(peer, timed, samples, shape):
     }
 
 
-def measure(shape, ours, peers, options, write):
+def sample_peer(turn, shape, write, watch):
+    """One more sample; False: this peer broke, and is done with at this shape."""
+    peer, timed, samples = turn
+    try:
+        with watch.over(peer):
+            samples.append(timed.sample())
+    except Exception as error:  # noqa: BLE001: what breaks a peer is not ours
+        write({"kind": "failure", "who": peer.name, "name": shape["name"], "error": {"message": reason_of(error)}})
+        return False
+    return True
+
+
+def measure(shape, ours, peers, options, write, watch):
     """One shape. What has been sampled when something breaks is still written."""
     # Peers first: they compile and tune themselves at length, and ours shall not hold memory meanwhile.
-    opened = open_peers(peers, shape, options.launches, write)
+    opened = open_peers(peers, shape, options, write, watch)
+    sampled = list(opened)
     passed = True
     try:
         ours.ask(do="open", name=shape["name"])
         for _ in range(options.rounds):
-            turns = [None] + list(range(len(opened)))
+            turns = [None, *sampled]
             random.shuffle(turns)
             for turn in turns:
                 if turn is None:
                     ours.ask(do="sample")
-                else:
-                    opened[turn][2].append(opened[turn][1].sample())
+                elif not sample_peer(turn, shape, write, watch):
+                    sampled.remove(turn)
         for record in ours.ask(do="finish")["records"]:
             passed = passed and record["gate"]["passed"]
             write(record)
@@ -156,48 +209,59 @@ def measure(shape, ours, peers, options, write):
     for peer, timed, samples in opened:
         if samples:
             write(peer_record(peer, timed, samples, shape))
-        timed.close()
+        with contextlib.suppress(Exception):
+            timed.close()
     write({"kind": "done", "name": shape["name"]})
     return passed
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="file to append JSON lines to; shapes in it are not timed again")
     parser.add_argument("--peers", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "peers_torch.py"))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--launches", type=int, default=8)
-    parser.add_argument("--patience", type=float, default=90, help="seconds without an answer: ours hangs")
+    parser.add_argument("--patience", type=float, default=90, help="seconds without an answer: ours or a peer hangs")
     parser.add_argument("--seconds", type=float, default=0, help="begin no further shape after so long")
+    parser.add_argument("--began", type=float, default=time.monotonic(), help=argparse.SUPPRESS)
     parser.add_argument("ours", nargs="+", help="bench_forward and its options, after --")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    return parser.parse_args()
 
-    start = time.monotonic()
+
+def main():
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     listed = subprocess.run(options.ours + ["--list"], check=True, capture_output=True, text=True).stdout
     shapes = [json.loads(line) for line in listed.splitlines()]
-    known = known_names(options.out)
-    peers, absent = load_peers(options.peers)
-    for one in absent:
-        print(f"{one['who']} is absent: {one['absent']}", file=sys.stderr)
+    known = records_of(options.out)
+    done = {r.get("name") for r in known if r.get("kind") == "done"}
+    ours = Ours(options.ours, options.patience)
+    watch = Watch(options.patience)
     passed = True
-    with open(options.out, "a", encoding="utf-8") as file:
+    with append_to(options.out) as file:
 
         def write(record):
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
             file.flush()
 
-        for one in absent if not known else []:
-            write(one)
-        ours = Ours(options.ours, options.patience)
+        def begin_again(peer):
+            print(f"{peer.name} hangs: all begins again without it", file=sys.stderr, flush=True)
+            write({"kind": "peer", "who": peer.name, "absent": f"hangs: nothing for {options.patience} s", "hangs": True})
+            if ours.process is not None:
+                ours.process.kill()
+            here = [sys.executable, os.path.abspath(__file__), "--began", str(options.began)]
+            os.execv(here[0], here + sys.argv[1:])
+
+        watch.on_hang = begin_again
+        peers = load_peers(options.peers, watch, known, write)
         for shape in shapes:
-            if shape["name"] in known:
+            if shape["name"] in done:
                 continue
-            if options.seconds and time.monotonic() - start > options.seconds:
+            if options.seconds and time.monotonic() - options.began > options.seconds:
                 print(f"{shape['name']} was not measured: --seconds {options.seconds} are over", file=sys.stderr)
                 passed = False
                 continue
-            passed = measure(shape, ours, peers, options, write) and passed
+            passed = measure(shape, ours, peers, options, write, watch) and passed
         ours.close()
     return 0 if passed else 1
 

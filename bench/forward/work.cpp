@@ -34,6 +34,10 @@ expected<Work> work_of(const Json& row, const Problem& base) {
   work.shape.hv = row.at("hv").get<std::int64_t>();
   if (row.contains("lengths")) {
     work.lengths = row.at("lengths").get<std::vector<std::int64_t>>();
+    for (const std::int64_t length : work.lengths) {
+      if (length < 0)
+        return Error{ErrorCode::invalid_argument, fmt::format("a length is {}; allowed: 0 and more", length), {}};
+    }
     work.shape.n = static_cast<std::int64_t>(work.lengths.size());
     work.shape.t = std::accumulate(work.lengths.begin(), work.lengths.end(), std::int64_t{0});
   } else {

@@ -7,7 +7,7 @@ trap 'rm -rf "$work"' EXIT
 export OSDN_CACHE_DIR=$work/cache PYTHONDONTWRITEBYTECODE=1
 fail() { printf 'FAILED: %s\n' "$@" >&2; exit 1; }
 peers() {
-  python3 "$project/bench/peers.py" --out "$work/table.jsonl" --rounds 3 --patience "${patience:-90}" --peers "$project/tests/bench/stub_peers.py" \
+  python3 "$project/bench/peers.py" --out "$work/table.jsonl" --rounds 3 --patience "${patience:-90}" --peers "${stubs:-$project/tests/bench/stub_peers.py}" \
     -- "$@" --device emulator --quick 2>>"$work/log"
 }
 found() { python3 -c "
@@ -48,4 +48,16 @@ sed -i 's/exit 9/exec sleep 60/' "$work/broken"
 patience=1 peers "$work/broken" && fail "a hanging bench_forward passes"
 is "[x['error']['message'][:33] for x in r if x.get('who') == 'osdn']" \
   "['bench_forward said nothing for 1.', 'bench_forward said nothing for 1.']"
+# Peers that break or hang while they are timed, or when they are loaded: ours is measured all the same, and is not blamed.
+# A line that was cut short before does not take the next one with it.
+printf '{"kind": "done", "na' >"$work/table.jsonl"
+stubs=$project/tests/bench/bad_peers.py patience=10 peers "$build/bench_forward" ||
+  fail "peers that hang or break let ours fail" "$(cat "$work/log")"
+sed -i 1d "$work/table.jsonl"
+is "sorted((x['who'], x['absent']) for x in r if x['kind'] == 'peer')" \
+  "[('stub_hangs_loaded', 'hangs: nothing for 10.0 s'), ('stub_hangs_timed', 'hangs: nothing for 10.0 s')]"
+is "[(x['who'], x['error']['message']) for x in r if x['kind'] == 'failure'][-2:]" \
+  "[('stub_breaks', 'no more'), ('stub_breaks', 'no more')]"
+is "[x['name'] for x in r if x['kind'] == 'forward' and x['who'] == 'osdn']" "['1x128 h1/2 d64', 'ragged 128 h1 d64']"
+is "[x['name'] for x in r if x['kind'] == 'done']" "['1x128 h1/2 d64', 'ragged 128 h1 d64']"
 echo "interleaved, resumed, and honest about what is absent"

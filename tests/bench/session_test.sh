@@ -29,6 +29,8 @@ for ((i = 0; i < 600; ++i)); do
   kill -0 "$session" 2>/dev/null || break
   sleep 0.1
 done
+"${command[@]}" >"$work/other" 2>&1 && fail "two sessions work in one folder"
+grep -q "another session (process $session)" "$work/other" || fail "not said who works there" "$(cat "$work/other")"
 kill -TERM "$session"
 wait "$session"
 code=$?
@@ -42,6 +44,17 @@ expect tune interrupted
 grep -q 'golden: status 1' "$out/table.txt" || fail "the table does not say why golden failed"
 pgrep -f "$out" >/dev/null && fail "processes of the session outlived it: $(pgrep -fa "$out")"
 before=$(stat -c %Y.%i "$out/steps/family.json")
+
+# Killed, it ends nothing that it has begun; the next one does.
+rm "$out/steps/tune.log"
+"${command[@]}" >"$work/killed" 2>&1 &
+session=$!
+for ((i = 0; i < 600; ++i)); do
+  [[ -e $out/steps/tune.log ]] && break
+  sleep 0.1
+done
+kill -KILL "$session"
+wait "$session" 2>/dev/null
 
 # Again: what passed is not done again, the rest is.
 "${command[@]}" >"$work/second" 2>&1 || fail "the resumed session failed" "$(cat "$work/second")"
