@@ -53,9 +53,9 @@ struct DeltaRuleChunk {
   // (I + L)^{-1} as an operand lies where its fp32 form did, each row in the first bytes of its old row.
   static constexpr int inverse_stride = t_stride * static_cast<int>(sizeof(float) / sizeof(Storage));
   // Where keys are nearly equal and β ≈ 1, (I + L)^{-1} takes differences of neighbouring values, P sums them up again,
-  // and one rounding of its entries counts once a token. Eight bits are too few for that: bf16 carries a remainder,
-  // C elements behind.
-  static constexpr bool has_remainder = Traits::type == ElementType::bf16;
+  // and one rounding of its entries counts once a token. Neither eight nor eleven bits are enough for that: a remainder
+  // lies C elements behind.
+  static constexpr bool has_remainder = sizeof(Storage) == 2;
   // In a long chunk the same goes for U where P sums it up.
   static constexpr bool u_has_remainder = has_remainder && C > 64;
 

@@ -26,8 +26,8 @@ double allowed(const Extreme& extreme, const Problem& problem) {
   const bool undamped = extreme.d == 2 && extreme.beta_one;
   const bool nearly_equal = extreme.keys == reference::Keys::nearly_equal;
   if (problem.type == ElementType::fp32 && problem.math == Fp32Math::tf32x3) return undamped ? 20 : 1;
-  if (undamped) return problem.type == ElementType::bf16 ? 10 : 150;
-  if (extreme.one_key) return problem.type == ElementType::bf16 ? 2 : 4;
+  if (undamped) return problem.type == ElementType::fp32 ? 150 : 10;
+  if (extreme.one_key && problem.type != ElementType::fp16) return 2;
   return nearly_equal && problem.type == ElementType::fp32 ? 2 : 1;
 }
 
