@@ -6,26 +6,35 @@ import os
 import sys
 
 STEPS = ["environment", "family", "golden", "memcheck", "racecheck", "tune", "table", "plot"]
+NEEDED = {
+    "check": {"key", "passed"},
+    "forward": {"name", "who", "seconds", "clock"},
+    "peer": {"who", "absent"},
+    "failure": {"who", "name", "error"},
+}
 
 
 def lines(path):
-    """Records of a file of JSON lines; a line that was cut short is left out."""
+    """Records of a file of JSON lines; a line that was cut short, or is no record of ours, is left out."""
     if not os.path.exists(path):
         return []
     out = []
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
-                out.append(json.loads(line))
+                record = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(record, dict) and NEEDED.get(str(record.get("kind")), {None}) <= record.keys():
+                out.append(record)
     return out
 
 
 def whole(path):
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
+            read = json.load(file)
+            return read if isinstance(read, dict) else None
     except (OSError, ValueError):
         return None
 
@@ -130,7 +139,7 @@ def correctness(results):
     for key in wrong[:10]:
         out += f"\n  WRONG {key}"
     golden = results["golden"]
-    if golden and "cases" in golden:
+    if golden and isinstance(golden.get("cases"), list):
         right = sum(c["passed"] for c in golden["cases"])
         out += f"\n{right} of {len(golden['cases'])} case files within tolerance"
     return out

@@ -70,6 +70,15 @@ expect memcheck skipped
 grep -q 'says nothing of speed' "$out/ns_per_token_head.svg" || fail "the plot does not say that it shows no speed"
 grep -q '1x128 h1/2 d64' "$work/second" || fail "the session does not print its table last"
 
+# What is no record of ours is left out; a damaged file of results is named.
+printf '[]\n3\n{"kind":"forward"}\n{"kind":["check"]}\n{"kind":"che' >>"$out/check.jsonl"
+printf '[]\n{"kind":"forward"}\n' >>"$out/table.jsonl"
+echo '["x"]' >"$out/golden.json"
+python3 "$project/bench/summary.py" "$out" >"$work/summary" 2>&1 || fail "damaged files stop the summary" "$(cat "$work/summary")"
+grep -q '3 of 3 rows' "$work/summary" || fail "damaged lines count" "$(cat "$work/summary")"
+echo '[' >"$out/results.json"
+{ python3 "$project/bench/plot" "$out" 2>&1 || true; } | grep -q 'holds no results' || fail "bench/plot does not say what is damaged"
+
 # A limit that is over before anything begins: nothing runs, and the status says so.
 "$work/stage/bench/gpu_session.sh" --emulator --quick --limit 3 --out "$work/late" >"$work/third" 2>&1 && fail "no time, yet all passed"
 grep -q 'not_run' "$work/third" || fail "the table does not say which steps did not run"
