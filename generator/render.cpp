@@ -68,7 +68,10 @@ std::string entry(const Phase& phase) {
   return fmt::format("osdn_{}", phase.name);
 }
 
-std::string render(const Phase& phase, const Problem& problem, const Config& config) {
+std::string render(const Phase& phase, const Problem& problem, const Config& asked) {
+  Config config = asked;
+  // Who decides where sequences are cut is the launch's business: both share their kernels.
+  if (config.cut == Cut::automatic) config.cut = Cut::fixed;
   std::string out;
   out.reserve(2048);
   fmt::format_to(std::back_inserter(out), "// osdn {} | {}:", phase.name, name_of(problem.operation));

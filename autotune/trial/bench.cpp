@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -72,6 +73,19 @@ expected<PreparedOperation> Bench::prepare(const Config& config) {
   return operation;
 }
 
+namespace {
+
+/// What stands before the gate for a candidate. The gate's sequences are short: they are cut as finely as segments go,
+/// so that the kernels of a cut pass, which are the candidate's own, have something to do.
+Config before_the_gate(Config config) {
+  if (config.cut == Cut::never) return config;
+  config.cut = Cut::fixed;
+  config.segment = std::max(64, config.chunk);
+  return config;
+}
+
+}  // namespace
+
 Verdict Bench::with_fault(Verdict verdict) const {
   if (!ready_.device.emulated || (verdict.outcome != Outcome::faulted && verdict.outcome != Outcome::hung)) {
     return verdict;
@@ -84,7 +98,7 @@ Verdict Bench::with_fault(Verdict verdict) const {
 
 Bench::Checked Bench::gate(const Config& config, const About& about) {
   about("preparing", 0);
-  auto operation = prepare(config);
+  auto operation = prepare(before_the_gate(config));
   if (!operation) {
     const Verdict verdict = with_fault(verdict_of(operation.error()));
     return {verdict, verdict.outcome != Outcome::refused};

@@ -53,6 +53,13 @@ void break_plan(osdn::generator::Plan& plan, bool on_device) {
   if (config.preconditioner_warps == 2 && !on_device) std::this_thread::sleep_for(std::chrono::hours(1));
   const bool parallel = config.preconditioner == PreconditionerAlgorithm::parallel;  // the default has 8, too
   if (parallel && config.preconditioner_warps == 8 && on_device) std::abort();
+  if (config.cut != osdn::Cut::never) {
+    for (auto& kernel : plan.kernels) {
+      replace(kernel.source, "osdn::segment_states<osdn::Traits>(p);",
+              "osdn::segment_states<osdn::Traits>(p);\n  __syncthreads();\n  " + first_thread +
+                  "p.segment_states[0] += 1.0F;");
+    }
+  }
   const Breakage broken = breakage_of(config);
   std::string& source = plan.kernels.back().source;
   replace(source, "extern \"C\"", broken.outside + "extern \"C\"");
