@@ -39,6 +39,11 @@ Bucket bucket_of(const Shape& shape) {
   return {nearest_power(sequences * shape.hv), nearest_power(tokens)};
 }
 
+Shape typical_shape(const Bucket& bucket) {
+  const std::int64_t heads = std::int64_t{1} << bucket.heads;
+  return {.b = 1, .t = std::int64_t{1} << bucket.tokens, .h = heads, .hv = heads};
+}
+
 int distance(const Bucket& a, const Bucket& b) {
   return std::abs(a.heads - b.heads) + std::abs(a.tokens - b.tokens);
 }

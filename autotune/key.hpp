@@ -21,6 +21,8 @@ struct Bucket {
 };
 
 [[nodiscard]] Bucket bucket_of(const Shape& shape);
+/// The shape that stands for a bucket where every shape in it is to get the same answer, whichever is met first.
+[[nodiscard]] Shape typical_shape(const Bucket& bucket);
 /// |Δheads| + |Δtokens|.
 [[nodiscard]] int distance(const Bucket& a, const Bucket& b);
 /// `heads=2^5,tokens=2^11`; parse_bucket(to_string(b)) gives b back.

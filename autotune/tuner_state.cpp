@@ -135,7 +135,7 @@ bool TunerState::settled(const Chosen& chosen) {
 
 expected<TunerState::Chosen> TunerState::look_up(const autotune::Key& key, const Shape& shape) const {
   if (options_.mode == TuningMode::off) {
-    auto usual = generator::default_config(key.problem, architecture_, shape);
+    auto usual = generator::default_config(key.problem, architecture_, autotune::typical_shape(key.bucket));
     if (!usual) return usual.error();
     return Chosen{*usual, {TuningSource::heuristic, "the default configuration: tuning is off"}};
   }

@@ -53,7 +53,8 @@ expected<autotune::Database> open_database(const Options& options) {
 expected<Json> dry_run(const Target& target, const Options& options, const TuneWork& work, const TuningBudget& budget) {
   Json out = Json::array();
   for (const auto& line : work) {
-    auto space = autotune::make_space(line.problem, target.architecture, options.only);
+    auto space = autotune::make_space(line.problem, target.architecture, options.only,
+                                      autotune::typical_shape(autotune::bucket_of(line.shape)));
     if (!space) return space.error();
     const auto search = autotune::make_search(space->candidates, space->usual, options.seed.value_or(1),
                                               static_cast<std::size_t>(budget.trials));

@@ -98,7 +98,6 @@ class Climb {
       : database_(database),
         deterministic_(deterministic),
         here_{problem, bucket_of(shape), gpu},
-        shape_(shape),
         architecture_(architecture),
         fitness_(here_.problem, architecture) {
     for (const Key& key : database_.keys(&problem)) {
@@ -248,7 +247,7 @@ class Climb {
   }
 
   expected<LookUp> heuristic() {
-    auto config = generator::default_config(here_.problem, architecture_, shape_);
+    auto config = generator::default_config(here_.problem, architecture_, typical_shape(here_.bucket));
     if (!config) return config.error();
     out_.config = *config;
     out_.source = TuningSource::heuristic;
@@ -262,7 +261,6 @@ class Climb {
   const Database& database_;
   const bool deterministic_;
   const Key here_;
-  const Shape shape_;
   const generator::Architecture& architecture_;
   Fitness fitness_;
   std::vector<Entry> entries_;

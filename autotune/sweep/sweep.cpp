@@ -35,7 +35,7 @@ bool incumbent_untried(const std::optional<Choice>& choice, Ledger& ledger) {
 }  // namespace
 
 expected<SweepResult> sweep(const Database& database, Laboratory& laboratory, const SweepOptions& options) {
-  auto space = make_space(options.key.problem, options.architecture, options.only, options.shape);
+  auto space = make_space(options.key.problem, options.architecture, options.only, typical_shape(options.key.bucket));
   if (!space) return space.error();
   Clock clock(options);
   Ledger ledger(database, options);

@@ -105,6 +105,22 @@ TEST_F(Ladder, ABucketIsThatOfTheShape) {
   EXPECT_FALSE(best == usual || second == usual);
 }
 
+TEST_F(Ladder, ATypicalShapeIsOfItsBucket) {
+  for (const Bucket bucket : {Bucket{0, 0}, Bucket{5, 11}, Bucket{40, 20}, Bucket{62, 62}}) {
+    EXPECT_EQ(bucket_of(typical_shape(bucket)), bucket) << to_string(bucket);
+  }
+}
+
+// Two heads of 7,000 tokens are left whole and of 9,000 are cut, but whoever comes first decides for the bucket.
+TEST_F(Ladder, TheDefaultIsTheSameForAllShapesOfABucket) {
+  const Shape shorter = *parse_shape("b=1,t=7000,h=2,hv=2");
+  const Shape longer = *parse_shape("b=1,t=9000,h=2,hv=2");
+  ASSERT_EQ(bucket_of(shorter), bucket_of(longer));
+  ASSERT_NE(*generator::default_config(problem, hopper, shorter), *generator::default_config(problem, hopper, longer));
+  const auto of = [&](const Shape& s) { return look_up(database_, problem, s, here, hopper, true)->config; };
+  EXPECT_EQ(of(shorter), of(longer));
+}
+
 TEST_F(Ladder, WithNothingKnownItIsTheDefault) {
   const LookUp found = find();
   expect(found, TuningSource::heuristic, usual, std::nullopt);
