@@ -3,6 +3,7 @@
 #pragma once
 
 #include "device/copy.cuh"
+#include "preconditioner_ahead.cuh"
 #include "preconditioner_exact.cuh"
 #include "preconditioner_head.cuh"
 
