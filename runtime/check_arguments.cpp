@@ -50,6 +50,12 @@ expected<void> check_grids(const generator::Plan& plan, const Shape& shape) {
   for (const generator::Launch& launch : plan.launches(shape)) {
     if (launch.ctas > limit) {
       const generator::KernelPlan& kernel = plan.kernels[launch.kernel];
+      if (plan.cutting(shape).cut) {
+        return invalid(fmt::format(
+            "the grid of {} would have {} CTAs with {}; at most {} are allowed: split the batch, or choose a "
+            "longer segment or cut = never",
+            kernel.entry, launch.ctas, to_string(plan.config), limit));
+      }
       return invalid(fmt::format(
           "the grid of {} would have sequences {} * hv {} * {} CTAs; at most {} are allowed: split the batch",
           kernel.entry, shape.sequences(), shape.hv, kernel.ctas_per_head, limit));
