@@ -46,6 +46,11 @@ class DeviceTensors {
   }
 
   [[nodiscard]] const expected<void>& result() const { return result_; }
+  [[nodiscard]] std::size_t bytes() const {
+    std::size_t all = 0;
+    for (const DeviceBuffer& buffer : buffers_) all += buffer.bytes();
+    return all;
+  }
 
  private:
   DevicePointer keep(const Error& error) {
@@ -167,6 +172,8 @@ expected<Execution> execute_kernels(Target& target, const TargetOptions& options
   const ForwardArguments arguments =
       upload_arguments(tensors, problem, operation->workspace_bytes(problem.shape), out.outputs);
   if (!tensors.result()) return tensors.result().error();
+  out.workspace_bytes = arguments.workspace_bytes;
+  out.device_bytes = tensors.bytes();
 
   const auto start = std::chrono::steady_clock::now();
   if (auto ok = operation->launch(arguments); !ok) return ok.error();

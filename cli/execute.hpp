@@ -16,7 +16,9 @@ struct Execution {
   Config config;                      ///< of the kernels
   std::vector<KernelReport> kernels;  ///< none from the reference
   SourceTexts sources;                ///< of the kernels' plan
-  double seconds = 0;                 ///< of the launch until it was done, on the host's clock
+  std::size_t workspace_bytes = 0;
+  std::size_t device_bytes = 0;  ///< allocated at the same time: inputs, outputs and workspace
+  double seconds = 0;            ///< of the launch until it was done, on the host's clock
 };
 
 /// Outputs and workspace hold NaNs before the launch: what a kernel does not write shows.

@@ -6,6 +6,8 @@
 #include <memory>
 #include <set>
 
+#include "cli/config_choice.hpp"
+#include "cli/plan_report.hpp"
 #include "cli/report.hpp"
 #include "cli/subject.hpp"
 #include "cli/table.hpp"
@@ -22,6 +24,8 @@ struct Options {
   std::string input;
   SubjectOptions subject;
   std::string arch = "sm_80";
+  std::string plan_shape;
+  std::string config;
   bool configurations = false;
   bool json = false;
 };
@@ -79,13 +83,39 @@ Json architectures() {
   return out;
 }
 
-expected<Json> describe_configurations(const Options& options) {
+/// The problem that is asked for, else the usual one.
+expected<Subject> subject_of(const Options& options) {
   Subject subject;
-  if (!options.input.empty() || !options.subject.problem.empty() || !options.subject.preset.empty()) {
-    auto problem = find_problem(options.input, options.subject);
-    if (!problem) return problem.error();
-    subject.problem = *problem;
-  }
+  if (options.input.empty() && options.subject.problem.empty() && options.subject.preset.empty()) return subject;
+  auto problem = find_problem(options.input, options.subject);
+  if (!problem) return problem.error();
+  subject.problem = *problem;
+  return subject;
+}
+
+expected<int> list_plan(const Options& options) {
+  auto subject = subject_of(options);
+  if (!subject) return subject.error();
+  auto shape = parse_shape(options.plan_shape);
+  if (!shape) return shape.error();
+  auto architecture = generator::find_architecture(options.arch);
+  if (!architecture) return architecture.error();
+  auto config = choose_config(subject->problem, *architecture, options.config, {}, *shape);
+  if (!config) return config.error();
+  auto plan = generator::plan(subject->problem, *config, *architecture);
+  if (!plan) return plan.error();
+  const Json json = plan_json(*plan, *shape);
+  if (options.json)
+    print_json(json);
+  else
+    print(plan_text(json));
+  return success;
+}
+
+expected<Json> describe_configurations(const Options& options) {
+  auto asked = subject_of(options);
+  if (!asked) return asked.error();
+  const Subject subject = *asked;
   auto architecture = generator::find_architecture(options.arch);
   if (!architecture) return architecture.error();
   auto usual = generator::default_config(subject.problem, *architecture);
@@ -151,6 +181,7 @@ std::string text(const Json& all) {
 }
 
 expected<int> list(const Options& options) {
+  if (!options.plan_shape.empty()) return list_plan(options);
   auto space = describe_configurations(options);
   if (!space) return space.error();
   auto usual = parse_config((*space)["default"].get<std::string>());
@@ -177,6 +208,9 @@ void add_list(CLI::App& app, int& exit_code) {
   verb->add_option("--input", options->input, "case file whose configurations are listed");
   add_subject_options(*verb, options->subject);
   verb->add_option("--arch", options->arch, "architecture whose configurations are listed (sm_80)");
+  CLI::Option* plan = verb->add_option("--plan", options->plan_shape,
+                                       "only what a pass at this shape launches and the device memory that it takes");
+  verb->add_option("--config", options->config, "its configuration, as far as it is named")->needs(plan);
   verb->add_flag("--configurations", options->configurations, "every configuration, the refused ones with the reason");
   verb->add_flag("--json", options->json, "print one JSON object");
   verb->callback([options, &exit_code] {

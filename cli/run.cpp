@@ -87,6 +87,8 @@ expected<int> run(const Options& options) {
                 {"host_seconds", execution->seconds}};
     if (target->engine) {
       out["config"] = to_string(execution->config);
+      out["workspace_bytes"] = execution->workspace_bytes;
+      out["device_bytes"] = execution->device_bytes;
       for (const KernelReport& kernel : execution->kernels) out["kernels"].push_back(to_json(kernel));
       out["cache"] = to_json(target->engine->cache_statistics());
     }
@@ -100,7 +102,8 @@ expected<int> run(const Options& options) {
   if (target->engine) {
     KernelTable kernels;
     kernels.add(problem->problem, execution->config, execution->kernels);
-    print(fmt::format("config   {}\n\n{}\n", to_string(execution->config), kernels.text()));
+    print(fmt::format("config   {}\nmemory   {} of workspace, {} on the device\n\n{}\n", to_string(execution->config),
+                      bytes_text(execution->workspace_bytes), bytes_text(execution->device_bytes), kernels.text()));
   }
   if (statistics) print(statistics_text(*statistics) + "\n");
   if (profile) print(profile_text(*profile) + "\n");

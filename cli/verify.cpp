@@ -128,6 +128,8 @@ class Report {
                 {"host_seconds", execution.seconds}};
     if (!execution.kernels.empty()) {
       one["config"] = to_string(execution.config);
+      one["workspace_bytes"] = execution.workspace_bytes;
+      one["device_bytes"] = execution.device_bytes;
       for (const KernelReport& kernel : execution.kernels) one["kernels"].push_back(to_json(kernel));
     }
     json_.push_back(std::move(one));

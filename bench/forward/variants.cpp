@@ -69,7 +69,7 @@ expected<std::vector<Variant>> choose_variants(Engine& engine, const Work& work,
       continue;
     }
     const std::string named = text == "default" ? std::string() : text;
-    auto config = cli::choose_config(work.problem, *architecture, named, {});
+    auto config = cli::choose_config(work.problem, *architecture, named, {}, work.shape);
     if (!config && config.error().code == ErrorCode::constraint) {
       refused.push_back(fmt::format("{}: {}", text, config.error().message));
       continue;
