@@ -94,6 +94,8 @@ unsigned accesses_of(Warp& warp, const Instruction& in, std::uint32_t mask, std:
   using Traffic = InstructionNote::Traffic;
   const InstructionNote& note = warp.program->notes[static_cast<std::size_t>(&in - warp.code)];
   if (note.traffic == Traffic::none) return 0;
+  // Of the whole warp: with lanes missing it parks, and comes again when all are here.
+  if (note.matrix && mask != kAllLanes) return 0;
   if (note.traffic == Traffic::async_copy) return copy_accesses(warp, in, mask, accesses);
   Access& access = accesses[0];
   access = {};

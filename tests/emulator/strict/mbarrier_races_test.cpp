@@ -76,6 +76,37 @@ INSTANTIATE_TEST_SUITE_P(Phases, ObjectRaces,
                                                    kRace,
                                                    {"ldmatrix"},
                                                    32},
+                                           // try_wait may fail for no reason, so lanes come out of the loop one by
+                                           // one; those ahead wait at the matrix for those behind, who then know.
+                                           Planted{"matrix_waited_for_lane_by_lane",
+                                                   OBJECT KERNEL R"(__shared__ unsigned long long full;
+  __shared__ __align__(16) unsigned s[128]; unsigned d[4];
+  if (t == 0) init(&full, 32);
+  __syncthreads();
+  if (t < 32) {
+    for (int i = 0; i < 4; ++i) s[4 * t + i] = in[t];
+    arrive(&full);
+    out[t] = 0;
+  } else {
+    unsigned knows = 1;
+#ifdef BUG
+    knows = t != 35;
+#endif
+    asm volatile("{ .reg .pred p, q; setp.eq.u32 q, %6, 0; @q bra there;"
+      "mbarrier.try_wait.parity.shared.b64 p, [%5], 0; @!p bra again;"
+      "there: ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4]; bra out;"
+      "again: mbarrier.try_wait.parity.shared.b64 p, [%5], 0; @!p bra again; bra there; out: }"
+      : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+      : "r"((unsigned)__cvta_generic_to_shared(s + 4 * (t - 32))), "r"((unsigned)__cvta_generic_to_shared(&full)),
+        "r"(knows) : "memory");
+    out[t] = d[0] + d[3];
+  } })",
+                                                   kRace,
+                                                   {"ldmatrix"},
+                                                   64,
+                                                   1,
+                                                   std::nullopt,
+                                                   "compute_90"},
                                            Planted{"written_after_the_arrival",
                                                    OBJECT KERNEL R"(__shared__ unsigned long long full;
   __shared__ unsigned s[64]; if (t == 0) init(&full, 64); __syncthreads();
