@@ -166,6 +166,7 @@ expected<Execution> execute_kernels(Target& target, const TargetOptions& options
     auto outputs = run_step(tensors, *target.engine, *operation, problem, out.seconds);
     if (!outputs) return outputs.error();
     out.outputs = *std::move(outputs);
+    out.device_bytes = tensors.bytes();
     return out;
   }
   out.outputs = empty_outputs(problem);

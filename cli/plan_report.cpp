@@ -20,13 +20,18 @@ std::size_t tensor_bytes(const Problem& problem, const Shape& shape) {
   return element_bytes(problem) * size(shape.b * shape.t) * size(2 * shape.h * problem.k + 2 * shape.hv * problem.v);
 }
 
-/// β, log γ, cu_seqlens, and the states in and out.
+/// β, log γ, cu_seqlens, and the states in and out; of a step in place, a row of the pools a sequence.
 std::size_t other_bytes(const Problem& problem, const Shape& shape) {
   const std::size_t beta = problem.beta_type == BetaType::fp32 ? sizeof(float) : element_bytes(problem);
   const std::size_t features = size(shape.sequences() * shape.hv * problem.k);
   std::size_t out = beta * size(shape.b * shape.t * shape.hv);
   out += sizeof(float) * size(reference::log_gamma_elements(problem, shape));
   if (shape.packed()) out += sizeof(std::int64_t) * size(shape.n + 1);
+  if (problem.operation == Operation::osdn_decode) {
+    const std::size_t state = problem.state_type == StateType::fp32 ? 4 : 2;
+    return out +
+           features * (size(problem.v) * state + (problem.precondition == Precondition::none ? 0 : sizeof(float)));
+  }
   const std::size_t with_d = problem.precondition == Precondition::none ? 1 : 2;  // final_d alone without one
   return out + sizeof(float) * features * (2 * size(problem.v) + with_d);
 }

@@ -35,6 +35,10 @@ constexpr const char* problems[] = {
     "osdn_forward:type=fp32,math=tf32x3,k=64,v=64",
     "osdn_forward:apf=none,k=256,v=256",
     "osdn_forward:apf=none,k=48,v=80",
+    "osdn_decode:apf=per_token",
+    "osdn_decode:apf=none,state_type=bf16,qk_l2norm=1",
+    "osdn_decode:type=fp32,apf=per_channel,k=48,v=80",
+    "osdn_decode:type=fp16,precondition=none,k=64,v=64",
 };
 constexpr const char* usual_problem = "osdn_forward:apf=per_token";
 
@@ -61,6 +65,14 @@ FamilyMember member_of(const Problem& problem, const Config& config, std::size_t
   }
   constexpr States states[] = {States::in_and_out, States::none, States::out, States::aliased};
   member.states = states[turn / 2 % std::size(states)];
+  if (generator::is_decode(problem)) {
+    member.shape = {.b = 2, .t = 5, .h = 1, .hv = 2, .n = 0};
+    if (turn % 2 == 1) {
+      member.random.lengths = {0, 4, 1, 17, 0, 2};
+      member.shape = {.b = 1, .t = 24, .h = 2, .hv = 2, .n = 6};
+    }
+    if (member.states == States::none) member.states = States::aliased;  // a step is nothing without a pool
+  }
   const bool given = member.states == States::in_and_out || member.states == States::aliased;
   member.random.initial_state = given;
   member.random.initial_d = given;
@@ -74,6 +86,8 @@ std::set<std::string> legal_values(const generator::Field<Config>& field,
   for (const auto& candidate : space) {
     if (candidate.refusal.empty()) out.insert(field.print(candidate.config));
   }
+  // The space of a problem, which knows no shape, leaves sequences whole.
+  if (field.name == "cut") out.insert("fixed");
   return out;
 }
 
@@ -91,6 +105,7 @@ expected<void> add_values(const char* text, bool only_crossed, const generator::
       const std::string named = fmt::format("{}={}", field.name, value);
       auto config = cli::choose_config(*problem, architecture, named + ",segment=64", {});
       if (!config) config = cli::choose_config(*problem, architecture, named, {});
+      if (!config && config.error().code == ErrorCode::constraint) continue;  // nothing of this problem is cut
       if (!config) return config.error();
       if (!seen.insert(to_string(*config)).second) continue;
       out.push_back({fmt::format("{} {}", named, text), member_of(*problem, *config, out.size())});

@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "reference/tensor.hpp"
+#include "runtime/decode_pass.hpp"
 #include "runtime/engine_state.hpp"
 
 namespace osdn::bench {
@@ -91,7 +92,7 @@ expected<Outputs> run(Engine& engine, const PreparedOperation& operation, const 
   ForwardArguments a = upload(memory, problem, index_type);
   a.o = memory.poisoned(out.o.data.size());
   if (states != States::none) {
-    out.final_state = empty_tensor(DType::f32, {shape.sequences(), shape.hv, p.k, p.v});
+    out.final_state = empty_tensor(reference::state_dtype_of(p), {shape.sequences(), shape.hv, p.k, p.v});
     out.final_d = empty_tensor(DType::f32, {shape.sequences(), shape.hv, p.k});
     const bool aliased = states == States::aliased;
     a.final_state = aliased && a.initial_state != 0 ? a.initial_state : memory.poisoned(out.final_state.data.size());
@@ -100,7 +101,7 @@ expected<Outputs> run(Engine& engine, const PreparedOperation& operation, const 
   a.workspace_bytes = operation.workspace_bytes(shape);
   if (a.workspace_bytes > 0) a.workspace = memory.poisoned(a.workspace_bytes);
   if (!memory.result) return memory.result.error();
-  if (auto done = operation.launch(a); !done) return done.error();
+  if (auto done = runtime::launch_pass(operation, a); !done) return done.error();
   if (auto done = engine.synchronize(); !done) return done.error();
   memory.get(out.o, a.o);
   if (states != States::none) {

@@ -13,10 +13,10 @@
 namespace osdn::bench {
 namespace {
 
-/// Every value of a field in the space of the problem, refused ones too, as `field=value`.
+/// Every value of a field in the space of the problem at this shape, refused ones too, as `field=value`.
 expected<std::vector<std::string>> values_of(const std::string& field, const Work& work,
                                              const generator::Architecture& architecture) {
-  auto space = generator::configuration_space(work.problem, architecture);
+  auto space = generator::configuration_space(work.problem, architecture, work.shape);
   if (!space) return space.error();
   const auto rows = generator::config_fields();
   const auto row = std::find_if(rows.begin(), rows.end(), [&](const auto& one) { return one.name == field; });

@@ -79,6 +79,13 @@ grep -q '3 of 3 rows' "$work/summary" || fail "damaged lines count" "$(cat "$wor
 echo '[' >"$out/results.json"
 { python3 "$project/bench/plot" "$out" 2>&1 || true; } | grep -q 'holds no results' || fail "bench/plot does not say what is damaged"
 
+# The device check knows the kernels that only some fields or problems choose.
+for kind in cut=fixed osdn_decode; do
+  "$build/bench_device_check" --device emulator --no-emulator --only "$kind" --rows 1 --out "$work/$kind.jsonl" \
+    >"$work/checked" 2>&1 || fail "a row of $kind is wrong" "$(cat "$work/checked")"
+  grep -q '^1 rows, ' "$work/checked" || fail "the device check has no row of $kind: $(cat "$work/checked")"
+done
+
 # A limit that is over before anything begins: nothing runs, and the status says so.
 "$work/stage/bench/gpu_session.sh" --emulator --quick --limit 3 --out "$work/late" >"$work/third" 2>&1 && fail "no time, yet all passed"
 grep -q 'not_run' "$work/third" || fail "the table does not say which steps did not run"
