@@ -73,9 +73,11 @@ struct HopperShared {
   static constexpr int block_v = Traits::V / Traits::value_split;
   static constexpr int states = block_v / 64;  // state warpgroups
   static constexpr bool preconditioned = Traits::precondition == Precondition::osdn;
-  // bf16 has too few bits for (I + L)^{-1} of nearly equal keys (delta_rule_chunk.cuh).
-  static constexpr bool has_remainder = Traits::type == ElementType::bf16;
-  static constexpr HopperLayout layout = hopper_layout(K, block_v, Traits::stages, preconditioned, has_remainder);
+  static constexpr bool bf16 = Traits::type == ElementType::bf16;
+  // One rounding is too few bits for (I + L)^{-1} of nearly equal keys (delta_rule_chunk.cuh). Without a preconditioner
+  // fp16 has no register left for a remainder.
+  static constexpr bool has_remainder = bf16 || preconditioned;
+  static constexpr HopperLayout layout = hopper_layout(K, block_v, Traits::stages, preconditioned, bf16);
   using Loaded = Ring<Traits::stages>;
   using Prepared = Ring<hopper_prepared>;
   static_assert(C == hopper_chunk);

@@ -104,9 +104,18 @@ struct HopperInversion {
     const unsigned to =
         static_cast<unsigned>(panel_chunk(lane % 8 + lane / 16 * 8, 2 * j + lane / 8 % 2) + 16 * i * panel_row);
     const unsigned inverse = shared_address(shared.inverse(slot)) + to;
-    if constexpr (Shared::has_remainder) {
+    const unsigned remainder = shared_address(shared.remainder(slot)) + to;
+    if constexpr (Shared::bf16) {
       store_matrices_transposed(inverse, x.high.r);
-      store_matrices_transposed(shared_address(shared.remainder(slot)) + to, x.low.r);
+      store_matrices_transposed(remainder, x.low.r);
+    } else if constexpr (Shared::has_remainder) {  // a bf16 number within fp16's range is one of fp16
+      unsigned pairs[4];
+#pragma unroll
+      for (int n = 0; n < 4; ++n) pairs[n] = Type::pack(low_half(x.high.r[n]), high_half(x.high.r[n]));
+      store_matrices_transposed(inverse, pairs);
+#pragma unroll
+      for (int n = 0; n < 4; ++n) pairs[n] = Type::pack(low_half(x.low.r[n]), high_half(x.low.r[n]));
+      store_matrices_transposed(remainder, pairs);
     } else {
       unsigned rounded[4];
 #pragma unroll

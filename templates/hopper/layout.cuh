@@ -24,7 +24,7 @@ struct HopperLayout {
   // Prepared, [hopper_prepared] each.
   int w;          // W = d ⊙ K in panels; not there without a preconditioner, where W is K
   int inverse;    // (I + L)^{-1}, rounded
-  int remainder;  // what the rounding lost; bf16 only
+  int remainder;  // what the rounding lost; not in fp16 without a preconditioner
   int products;   // P
   int rows;       // 4 × [chunk] fp32: what each token has one of
   int system;     // [chunk][system_stride] fp32: −L, see hopper_system_low
@@ -39,7 +39,8 @@ struct HopperLayout {
   int system_stage;  // bytes of one system
 };
 
-constexpr HopperLayout hopper_layout(int K, int block_v, int stages, bool preconditioned, bool has_remainder) {
+constexpr HopperLayout hopper_layout(int K, int block_v, int stages, bool preconditioned, bool bf16) {
+  const bool has_remainder = bf16 || preconditioned;
   HopperLayout layout{};
   layout.key_stage = K / 64 * hopper_panel;
   layout.value_stage = block_v / 64 * hopper_panel;

@@ -88,6 +88,8 @@ INSTANTIATE_TEST_SUITE_P(Hopper, MachineCode,
                                                     "schedule=hopper,warps=4,value_split=2,stages=2", 48},
                                          KernelCase{"osdn_forward:k=128,v=128,type=fp16,precondition=none,qk_l2norm=1",
                                                     "schedule=hopper,warps=8,stages=2", 44},
+                                         KernelCase{"osdn_forward:k=128,v=128,type=fp16,apf=per_token,qk_l2norm=1",
+                                                    "schedule=hopper,warps=8,stages=2", 48},
                                          KernelCase{"osdn_forward:k=64,v=128,apf=per_head,beta_type=element",
                                                     "schedule=hopper,warps=8,stages=3", 32}));
 

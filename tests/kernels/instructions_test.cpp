@@ -41,12 +41,12 @@ std::int64_t delta_rule_mma(const Problem& problem, const Config& config) {
   const std::int64_t features = problem.k / 16;
   const std::int64_t tiles = problem.v / config.value_split / 16;
   const std::int64_t lower = n * (n + 1) / 2;  // blocks on and below the diagonal
-  const bool bf16 = problem.type == ElementType::bf16;
-  const std::int64_t inverse_parts = bf16 ? 2 : 1;                 // (I + L)^{-1} with its remainder
-  const std::int64_t u_parts = bf16 && config.chunk > 64 ? 2 : 1;  // U with its remainder
-  std::int64_t products = 2 * lower * features;                    // L and P
-  products += tiles * 3 * n * features;                            // K h, Q h and h += Wᵀ U
-  products += tiles * lower * (inverse_parts + u_parts);           // U = T X and P U
+  const bool short_type = problem.type != ElementType::fp32;
+  const std::int64_t inverse_parts = short_type ? 2 : 1;                 // (I + L)^{-1} with its remainder
+  const std::int64_t u_parts = short_type && config.chunk > 64 ? 2 : 1;  // U with its remainder
+  std::int64_t products = 2 * lower * features;                          // L and P
+  products += tiles * 3 * n * features;                                  // K h, Q h and h += Wᵀ U
+  products += tiles * lower * (inverse_parts + u_parts);                 // U = T X and P U
   std::int64_t merges = 0;
   if (config.inverse == InverseAlgorithm::blocked) {
     for (std::int64_t b = 1; b < n; b *= 2)
