@@ -38,8 +38,9 @@ expected<void> make_tensor_maps(const Driver& driver, const generator::Plan& pla
                     driver.library),
         ""};
   }
-  // PTX ISA 9.7.9.27: coordinates are 32-bit; cuTensorMapEncodeTiled: strides below 2^40.
-  constexpr std::int64_t most_tokens = std::numeric_limits<std::int32_t>::max();
+  // PTX ISA 9.7.9.27: coordinates are 32-bit, and the kernel counts up to a chunk beyond the last one;
+  // cuTensorMapEncodeTiled: strides below 2^40.
+  constexpr std::int64_t most_tokens = std::numeric_limits<std::int32_t>::max() - hopper_chunk;
   constexpr std::int64_t most_stride = std::int64_t{1} << 40;
   const std::int64_t row =
       a.shape.hv * problem.v > a.shape.h * problem.k ? a.shape.hv * problem.v : a.shape.h * problem.k;
