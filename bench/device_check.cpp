@@ -35,6 +35,7 @@ struct Options {
   double seconds = 0;
   int patience = 60;
   bool no_emulator = false;
+  bool list = false;
   bool child = false;
 };
 
@@ -145,11 +146,13 @@ Json verdict_json(const std::vector<reference::Verdict>& verdicts) {
 Json comparison(const reference::Outputs& device, const reference::Outputs& emulated, bool emulator_right) {
   Json out = {{"passed", emulator_right}, {"difference", {{"o", relative_difference(device.o, emulated.o)}}}};
   bool same = device.o.data == emulated.o.data;
-  if (device.final_d) {
+  if (!device.final_state.data.empty()) {
     out["difference"]["final_state"] = relative_difference(device.final_state, emulated.final_state);
+    same = same && device.final_state.data == emulated.final_state.data;
+  }
+  if (device.final_d) {
     out["difference"]["final_d"] = relative_difference(*device.final_d, *emulated.final_d);
-    same =
-        same && device.final_state.data == emulated.final_state.data && device.final_d->data == emulated.final_d->data;
+    same = same && device.final_d->data == emulated.final_d->data;
   }
   out["same_bits"] = same;
   return out;
@@ -190,6 +193,15 @@ void say(const Json& json) {
 
 Json failure(const std::string& key, const std::string& reason) {
   return {{"kind", "check"}, {"key", key}, {"passed", false}, {"reason", reason}};
+}
+
+int print_list(const Options& options) {
+  auto machines = open(options);
+  if (!machines) return cli::fail(machines.error(), false);
+  auto rows = chosen_rows(options, machines->device);
+  if (!rows) return cli::fail(rows.error(), false);
+  for (const CheckRow& row : *rows) cli::print(fmt::format("{} | {}", row.key, to_string(row.member)));
+  return cli::success;
 }
 
 /// Runs the rows that have no result yet; one line each on stdout.
@@ -281,15 +293,20 @@ int main(int argc, char** argv) {
   CLI::App app("Runs the kernel family on a device against float64, and on the emulator beside it");
   app.add_option("--device", options.device, "auto (a GPU, else the emulator), gpu or emulator");
   app.add_option("--arch", options.arch, "architecture that the emulator plays: sm_80, sm_90, …");
-  app.add_option("--out", options.out, "file to append to, one JSON object a row; rows in it are not run again")
-      ->required();
+  auto* const out =
+      app.add_option("--out", options.out, "file to append to, one JSON object a row; rows in it are not run again");
   app.add_option("--only", options.only, "rows whose key contains this");
   app.add_option("--rows", options.rows, "run so many, evenly out of all; 0: all");
   app.add_option("--seed", options.seed, "of the inputs; 0: a fresh one");
   app.add_option("--seconds", options.seconds, "begin no further row after so long; 0: no limit");
   app.add_option("--patience", options.patience, "seconds without a result after which a row counts as hung (60)");
   app.add_flag("--no-emulator", options.no_emulator, "do not run the rows on the emulator, too");
+  auto* const list = app.add_flag("--list", options.list, "only print the rows");
+  out->excludes(list);
   app.add_flag("--child", options.child)->group("");
   CLI11_PARSE(app, argc, argv);
+  if (options.list) return osdn::bench::print_list(options);
+  if (options.out.empty())
+    return osdn::cli::fail(osdn::Error{osdn::ErrorCode::invalid_argument, "name a file with --out", {}}, false);
   return options.child ? osdn::bench::check_rows_here(options) : osdn::bench::check(options);
 }

@@ -1,4 +1,5 @@
-// bench_forward: how long the forward pass takes at the shapes of the benchmark table, beside a copy of the same bytes.
+// bench_forward: how long forward passes and decoding steps take at the shapes of the benchmark table, beside a copy of
+// the same bytes.
 // One JSON object a line. docs/performance.md says what is measured and how.
 #include <fmt/format.h>
 
@@ -70,7 +71,9 @@ class Records {
  public:
   explicit Records(const std::string& path) {
     if (path.empty()) return;
-    for (const auto& record : records_of(path, "forward")) known_.insert(text_at(record, "name"));
+    for (const char* kind : {"forward", "decode"}) {
+      for (const auto& record : records_of(path, kind)) known_.insert(text_at(record, "name"));
+    }
     file_ = append_to(path);
   }
   [[nodiscard]] bool knows(const Work& work) const { return known_.count(work.name) != 0; }
@@ -236,12 +239,12 @@ int bench(const Options& options) {
 
 int main(int argc, char** argv) {
   osdn::bench::Options options;
-  CLI::App app("Times the forward pass at the shapes of the benchmark table; one JSON object a line");
+  CLI::App app("Times forward passes and decoding steps at the shapes of the benchmark table; one JSON object a line");
   app.add_option("--device", options.device, "auto (a GPU, else the emulator), gpu or emulator");
   app.add_option("--arch", options.arch, "architecture that the emulator plays: sm_80, sm_90, …");
   app.add_option("--shapes", options.shapes, "file of shapes (bench/data/shapes.json)");
   app.add_option("--problem", options.problem,
-                 "what to compute, instead of the file's problem; K and V are the shape's");
+                 "what to compute, instead of the file's problem, at the shapes of its operation; K and V are theirs");
   app.add_option("--only", options.only, "shapes whose name contains this, or of the group of this name");
   app.add_option("--variants", options.variants, "default, tuned, a configuration's text, each:FIELD");
   app.add_option("--clock", options.clock, "auto, events (device events) or modelled (emulator)");

@@ -192,7 +192,8 @@ table() {
   local forward=("$bin/bench_forward" --device "$device" --shapes "$here/data/shapes.json" ${quick:+--quick}
     --variants default tuned each:schedule each:cut)
   local rounds=15
-  [[ -z $quick ]] || rounds=2
+  # Short sequences are cut where one says so.
+  [[ -z $quick ]] || { rounds=2 && forward+=("cut=fixed,segment=64" "cut=automatic,segment=64,cut_fill=1000"); }
   if [[ -n $python ]]; then
     "$python" "$here/peers.py" --out "$out/table.jsonl" --rounds "$rounds" --seconds "$1" \
       -- "${ours[@]}" "${forward[@]}"

@@ -51,6 +51,7 @@ def collect(folder):
         "checks": checks,
         "golden": golden,
         "measurements": [r for r in table if r.get("kind") == "forward"],
+        "steps_measured": [r for r in table if r.get("kind") == "decode"],
         "peers_absent": [r for r in table if r.get("kind") == "peer"],
         "failures": [r for r in table if r.get("kind") == "failure"],
     }
@@ -118,6 +119,32 @@ def table(results):
     return aligned(rows) if len(rows) > 1 else "nothing was measured"
 
 
+def decoding(results):
+    """Steps: what a state costs on its way in and out, beside a copy of the same bytes."""
+    rows = [["decoding step", "ms", "± %", "ns/head-step", "B/head-step", "GB/s", "× copy", "variant"]]
+    for name, records in by_shape(results["steps_measured"]).items():
+        best = best_of_ours(records)
+        if best is None:
+            rows.append([name, "WRONG"] + ["-"] * (len(rows[0]) - 2))
+            continue
+        seconds = best["seconds"]
+        timed = best["clock"] == "device events"
+        ratio = best.get("ratio_to_copy") if timed else None
+        rows.append(
+            [
+                name,
+                f"{1e3 * seconds['median']:.4f}",
+                f"{100 * seconds['relative_spread']:.1f}",
+                f"{best['ns_per_head_step']:.2f}",
+                f"{best['bytes_per_head_step']:.0f}",
+                f"{best['gb_per_s']:.0f}" if timed else "-",
+                f"{ratio:.2f}" if ratio else "-",
+                best["variant"],
+            ]
+        )
+    return aligned(rows) if len(rows) > 1 else "no step was measured"
+
+
 def phases(results):
     rows = [["kernels alone, ms", "phase", "ms"]]
     for name, records in by_shape(results["measurements"]).items():
@@ -149,11 +176,11 @@ def text(results):
     out = [device_of(results), ""]
     out.append(aligned([["step", "", "s"]] + [[s["step"], s["status"], str(s["seconds"])] for s in results["steps"]]))
     out += [f"  {s['step']}: {s['reason']}" for s in results["steps"] if s["reason"]]
-    clocks = {r["clock"] for r in results["measurements"] if r["who"] == "osdn"}
+    clocks = {r["clock"] for r in results["measurements"] + results["steps_measured"] if r["who"] == "osdn"}
     absent = [f"{p['who']} ({p['absent']})" for p in results["peers_absent"]]
     out += ["", correctness(results), ""]
     out.append(f"clock: {', '.join(sorted(clocks)) or '-'}; best variant of ours; × peer: the peer's time over ours")
-    out += [table(results), "", phases(results)]
+    out += [table(results), "", decoding(results), "", phases(results)]
     if absent:
         out.append("absent: " + ", ".join(absent))
     for failure in results["failures"]:

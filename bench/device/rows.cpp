@@ -17,9 +17,11 @@ using tests::States;
 
 constexpr std::uint64_t cover_seed = 3;
 
-// Fields that choose other kernels altogether: each of their values meets each problem below. A cut needs sequences of
-// several segments, so segments are the shortest there are.
-constexpr std::string_view crossed[] = {"schedule", "cut", "preconditioner"};
+// Fields that choose other kernels altogether: each of their values meets each problem below.
+constexpr std::string_view crossed[] = {"schedule", "preconditioner"};
+// So does each way to cut. The space of a problem has none of them, for whether they pay depends on the shape. Segments
+// are the shortest there are, so that few tokens are several; a cut_fill of 1000 cuts on every device.
+constexpr const char* cuts[] = {"cut=fixed,segment=64", "cut=automatic,segment=64,cut_fill=1000"};
 
 constexpr const char* problems[] = {
     "osdn_forward:apf=none",
@@ -35,12 +37,18 @@ constexpr const char* problems[] = {
     "osdn_forward:type=fp32,math=tf32x3,k=64,v=64",
     "osdn_forward:apf=none,k=256,v=256",
     "osdn_forward:apf=none,k=48,v=80",
-    "osdn_decode:apf=per_token",
-    "osdn_decode:apf=none,state_type=bf16,qk_l2norm=1",
-    "osdn_decode:type=fp32,apf=per_channel,k=48,v=80",
-    "osdn_decode:type=fp16,precondition=none,k=64,v=64",
 };
 constexpr const char* usual_problem = "osdn_forward:apf=per_token";
+
+constexpr const char* decode_problems[] = {
+    "osdn_decode:apf=per_token",
+    "osdn_decode:apf=none,state_type=bf16",
+    "osdn_decode:apf=per_channel,k=64,v=96,type=fp16,state_type=bf16",
+    "osdn_decode:precondition=none,qk_l2norm=1",
+    "osdn_decode:apf=per_head,type=fp32,k=48,v=80",
+    "osdn_decode:apf=constant,norm=add,k=256,v=256",
+};
+constexpr const char* usual_decode_problem = "osdn_decode:precondition=none";  // whose heads may be split
 
 /// The family's cover, as far as it is legal here.
 void add_cover(const generator::Architecture& architecture, std::vector<CheckRow>& out) {
@@ -65,17 +73,36 @@ FamilyMember member_of(const Problem& problem, const Config& config, std::size_t
   }
   constexpr States states[] = {States::in_and_out, States::none, States::out, States::aliased};
   member.states = states[turn / 2 % std::size(states)];
-  if (generator::is_decode(problem)) {
-    member.shape = {.b = 2, .t = 5, .h = 1, .hv = 2, .n = 0};
-    if (turn % 2 == 1) {
-      member.random.lengths = {0, 4, 1, 17, 0, 2};
-      member.shape = {.b = 1, .t = 24, .h = 2, .hv = 2, .n = 6};
-    }
-    if (member.states == States::none) member.states = States::aliased;  // a step is nothing without a pool
-  }
   const bool given = member.states == States::in_and_out || member.states == States::aliased;
   member.random.initial_state = given;
   member.random.initial_d = given;
+  return member;
+}
+
+/// Sequences of several segments. Automatic cuts want eight of them; packed sequences count as equally long there.
+FamilyMember cut_member(const Problem& problem, const Config& config, std::size_t turn) {
+  FamilyMember member = member_of(problem, config, turn);
+  if (config.cut != Cut::automatic) return member;
+  member.shape = {.b = 1, .t = 577, .h = 1, .hv = 1, .n = 0};
+  if (turn % 2 == 1) {
+    member.random.lengths = {515, 531};
+    member.shape = {.b = 1, .t = 1046, .h = 1, .hv = 1, .n = 2};
+  }
+  return member;
+}
+
+/// One token of each sequence, the block of 16, and ragged ones; run in place on scattered slots, padding among them.
+FamilyMember decode_member(const Problem& problem, const Config& config, std::size_t turn) {
+  FamilyMember member;
+  member.problem = problem;
+  member.config = config;
+  member.numbers.log_gamma = -0.02;
+  constexpr Shape shapes[] = {{.b = 3, .t = 1, .h = 1, .hv = 2, .n = 0},
+                              {.b = 2, .t = 16, .h = 1, .hv = 2, .n = 0},
+                              {.b = 1, .t = 20, .h = 1, .hv = 1, .n = 4}};
+  member.shape = shapes[turn % std::size(shapes)];
+  if (member.shape.packed()) member.random.lengths = {0, 16, 1, 3};
+  member.random.initial_state = member.random.initial_d = true;
   return member;
 }
 
@@ -103,13 +130,49 @@ expected<void> add_values(const char* text, bool only_crossed, const generator::
     if (crosses != only_crossed) continue;
     for (const std::string& value : legal_values(field, *space)) {
       const std::string named = fmt::format("{}={}", field.name, value);
-      auto config = cli::choose_config(*problem, architecture, named + ",segment=64", {});
-      if (!config) config = cli::choose_config(*problem, architecture, named, {});
-      if (!config && config.error().code == ErrorCode::constraint) continue;  // nothing of this problem is cut
+      const auto config = cli::choose_config(*problem, architecture, named, {});
       if (!config) return config.error();
       if (!seen.insert(to_string(*config)).second) continue;
       out.push_back({fmt::format("{} {}", named, text), member_of(*problem, *config, out.size())});
     }
+  }
+  return {};
+}
+
+expected<void> add_cuts(const char* text, const generator::Architecture& architecture, std::vector<CheckRow>& out) {
+  const auto problem = parse_problem(text);
+  if (!problem) return problem.error();
+  for (const char* cut : cuts) {
+    const auto config = cli::choose_config(*problem, architecture, cut, {});
+    if (!config && config.error().code == ErrorCode::constraint) continue;  // no room for its kernels here
+    if (!config) return config.error();
+    FamilyMember member = cut_member(*problem, *config, out.size());
+    const std::string key = fmt::format("{} {}", cut, text);
+    if (!generator::cutting(*config, architecture, member.shape).cut) {
+      return Error{ErrorCode::internal, fmt::format("{} does not cut {}", key, to_string(member.shape)), {}};
+    }
+    out.push_back({key, std::move(member)});
+  }
+  return {};
+}
+
+/// Each problem with each shape, and every value of every field.
+expected<void> add_decode(const generator::Architecture& architecture, std::vector<CheckRow>& out) {
+  constexpr std::size_t shapes = 3;
+  for (const char* text : decode_problems) {
+    const auto problem = parse_problem(text);
+    if (!problem) return problem.error();
+    const auto config = generator::default_config(*problem, architecture);
+    if (!config) return config.error();
+    for (std::size_t turn = 0; turn < shapes; ++turn) {
+      FamilyMember member = decode_member(*problem, *config, turn);
+      out.push_back({fmt::format("{} {}", to_string(member.shape), text), std::move(member)});
+    }
+  }
+  const auto first = static_cast<std::ptrdiff_t>(out.size());
+  if (auto done = add_values(usual_decode_problem, false, architecture, out); !done) return done;
+  for (auto row = out.begin() + first; row != out.end(); ++row) {
+    row->member = decode_member(row->member.problem, row->member.config, static_cast<std::size_t>(row - out.begin()));
   }
   return {};
 }
@@ -121,7 +184,9 @@ expected<std::vector<CheckRow>> check_rows(const generator::Architecture& archit
   if (auto done = add_values(usual_problem, false, architecture, out); !done) return done.error();
   for (const char* problem : problems) {
     if (auto done = add_values(problem, true, architecture, out); !done) return done.error();
+    if (auto done = add_cuts(problem, architecture, out); !done) return done.error();
   }
+  if (auto done = add_decode(architecture, out); !done) return done.error();
   add_cover(architecture, out);
   return out;
 }

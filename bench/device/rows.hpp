@@ -1,5 +1,6 @@
 // What of the kernel family is checked on a device: the cover that the tests use, and every value of every field of the
-// configuration space, found in the space itself: a new kernel is checked as soon as the space knows it.
+// configuration space, found in the space itself: a new kernel is checked as soon as the space knows it. Cuts and
+// decoding steps beside them.
 #pragma once
 
 #include <string>

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <deque>
 
+#include "reference/serving.hpp"
 #include "reference/tensor.hpp"
-#include "runtime/decode_pass.hpp"
 #include "runtime/engine_state.hpp"
 
 namespace osdn::bench {
@@ -80,10 +80,42 @@ ForwardArguments upload(Memory& memory, const Case& problem, IndexType index_typ
   return a;
 }
 
+/// A step as an engine would launch it: states in place on scattered slots of a pool of NaNs, padding in the batch.
+expected<Outputs> run_step(Engine& engine, const PreparedOperation& operation, const Case& problem) {
+  const reference::ServingBatch batch = reference::serve(problem, {});
+  Memory memory(engine);
+  DecodeArguments a;
+  a.shape = batch.shape;
+  a.hyperparameters = reference::to_float(problem.numbers);
+  a.q = memory.put(batch.q.data);
+  a.k = memory.put(batch.k.data);
+  a.v = memory.put(batch.v.data);
+  a.beta = memory.put(batch.beta.data);
+  a.log_gamma = memory.put(batch.log_gamma);
+  a.cu_seqlens = memory.put(batch.cu_seqlens);
+  a.slots = batch.rows;
+  a.state = memory.put(batch.state.data);
+  a.d = memory.put(batch.d);
+  a.state_slots = memory.put(batch.state_slots.data);
+  a.o = memory.poisoned(batch.v.data.size());
+  if (!memory.result) return memory.result.error();
+  if (auto done = operation.launch(a); !done) return done.error();
+  if (auto done = engine.synchronize(); !done) return done.error();
+  Tensor o = batch.v;
+  Tensor state = batch.state;
+  std::optional<Tensor> d = batch.d;
+  memory.get(o, a.o);
+  memory.get(state, a.state);
+  if (d) memory.get(*d, a.d);
+  if (!memory.result) return memory.result.error();
+  return reference::collect(problem, batch, o, state, d);
+}
+
 }  // namespace
 
 expected<Outputs> run(Engine& engine, const PreparedOperation& operation, const Case& problem, States states,
                       IndexType index_type) {
+  if (problem.problem.operation == Operation::osdn_decode) return run_step(engine, operation, problem);
   const Shape& shape = problem.shape;
   const Problem& p = problem.problem;
   Outputs out;
@@ -101,7 +133,7 @@ expected<Outputs> run(Engine& engine, const PreparedOperation& operation, const 
   a.workspace_bytes = operation.workspace_bytes(shape);
   if (a.workspace_bytes > 0) a.workspace = memory.poisoned(a.workspace_bytes);
   if (!memory.result) return memory.result.error();
-  if (auto done = runtime::launch_pass(operation, a); !done) return done.error();
+  if (auto done = operation.launch(a); !done) return done.error();
   if (auto done = engine.synchronize(); !done) return done.error();
   memory.get(out.o, a.o);
   if (states != States::none) {

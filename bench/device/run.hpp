@@ -9,6 +9,7 @@
 namespace osdn::bench {
 
 /// Outputs and workspace hold NaNs before the launch. States that `states` does not ask for come back empty.
+/// Decoding steps always have states, on scattered slots.
 expected<reference::Outputs> run(Engine& engine, const PreparedOperation& operation, const reference::Case& problem,
                                  tests::States states, IndexType index_type);
 

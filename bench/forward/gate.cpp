@@ -65,7 +65,36 @@ double relative_rms(const std::vector<double>& found, const std::vector<double>&
   return std::sqrt(error / whole);
 }
 
+double largest_difference(const std::vector<double>& found, const std::vector<double>& right) {
+  double out = 0;
+  for (std::size_t i = 0; i < right.size(); ++i) {
+    const double difference = std::fabs(found[i] - right[i]);
+    if (!(difference <= out)) out = difference;  // a NaN stays
+  }
+  return out;
+}
+
 }  // namespace
+
+class Gate::Findings {
+ public:
+  void add(const Head& head, const char* what, double error, double tolerance) {
+    if (!(error / tolerance <= worst_)) {
+      worst_ = error / tolerance;
+      verdict.error = error;
+      verdict.tolerance = tolerance;
+    }
+    if (error <= tolerance) return;
+    verdict.passed = false;
+    if (!verdict.reason.empty()) return;
+    verdict.reason = fmt::format("{} of head {} of sequence {}: error {:.1e} of {:.1e}", what, head.head, head.sequence,
+                                 error, tolerance);
+  }
+  GateVerdict verdict{.passed = true, .error = 0, .tolerance = 0, .reason = {}};
+
+ private:
+  double worst_ = -1;
+};
 
 expected<Gate> Gate::make(Engine& engine, const Work& work, const Sets& sets) {
   Gate gate(work, sets);
@@ -74,7 +103,7 @@ expected<Gate> Gate::make(Engine& engine, const Work& work, const Sets& sets) {
   std::int64_t start = 0;
   for (std::int64_t n = 0; n < shape.sequences(); ++n) {
     const std::int64_t length = shape.packed() ? work.lengths[static_cast<std::size_t>(n)] : shape.t;
-    if (length > 0) all.push_back({n, start, length, 0, 0, {}});
+    if (length > 0) all.push_back(Head{.sequence = n, .start = start, .length = length});
     start += length;
   }
   if (all.empty()) return gate;
@@ -126,9 +155,28 @@ expected<void> Gate::solve(Engine& engine, Head& head) const {
     if (problem.apf == Apf::per_token) one.log_gamma->shape = {1, head.length, 1};
   }
   if (!result) return result;
+  if (decodes()) {
+    const DType type = reference::state_dtype_of(problem);
+    const auto size = static_cast<std::size_t>(problem.k * problem.v);
+    const auto width = static_cast<std::size_t>(problem.k);
+    head.state.resize(size * size_of(type));
+    const DevicePointer from = arguments_.initial_state + first_of(head, head.state.size());
+    if (auto done = engine.state()->download(head.state.data(), from, head.state.size()); !done) return done;
+    one.initial_state = Tensor{type, {1, 1, problem.k, problem.v}, head.state};
+    if (arguments_.initial_d != 0) {
+      head.d.resize(width * sizeof(float));
+      const DevicePointer at = arguments_.initial_d + first_of(head, head.d.size());
+      if (auto done = engine.state()->download(head.d.data(), at, head.d.size()); !done) return done;
+      one.initial_d = Tensor{DType::f32, {1, 1, problem.k}, head.d};
+    }
+  }
   auto answers = reference::solve(one);
   if (!answers) return answers.error();
   head.o = std::move(answers->o);
+  head.final_state = std::move(answers->final_state);
+  head.final_d = std::move(answers->final_d);
+  head.state_tolerance = reference::state_tolerance(one);
+  head.d_tolerance = reference::d_tolerance(one);
   head.tolerance = reference::rms_tolerance(one);
   return {};
 }
@@ -141,20 +189,43 @@ std::size_t Gate::o_bytes() const {
 
 expected<void> Gate::poison(Engine& engine) const {
   const std::vector<std::byte> nans(o_bytes(), std::byte{0xFF});  // a NaN in every element type
-  return engine.state()->upload(arguments_.o, nans.data(), nans.size());
+  expected<void> done = engine.state()->upload(arguments_.o, nans.data(), nans.size());
+  for (const Head& head : heads_) {
+    if (done && !head.state.empty()) {
+      done = engine.state()->upload(arguments_.initial_state + first_of(head, head.state.size()), head.state.data(),
+                                    head.state.size());
+    }
+    if (done && !head.d.empty()) {
+      done = engine.state()->upload(arguments_.initial_d + first_of(head, head.d.size()), head.d.data(), head.d.size());
+    }
+  }
+  return done;
+}
+
+expected<void> Gate::check_states(Engine& engine, const Head& head, Findings& findings) const {
+  const Problem& problem = work_.problem;
+  Tensor state{reference::state_dtype_of(problem), {problem.k, problem.v}, head.state};
+  DevicePointer from = arguments_.initial_state + first_of(head, head.state.size());
+  if (auto done = engine.state()->download(state.data.data(), from, state.data.size()); !done) return done;
+  findings.add(head, "the state", relative_rms(reference::to_doubles(state), head.final_state), head.state_tolerance);
+  if (head.d.empty()) return {};
+  Tensor d{DType::f32, {problem.k}, head.d};
+  from = arguments_.initial_d + first_of(head, head.d.size());
+  if (auto done = engine.state()->download(d.data.data(), from, d.data.size()); !done) return done;
+  findings.add(head, "d", largest_difference(reference::to_doubles(d), head.final_d), head.d_tolerance);
+  return {};
 }
 
 expected<GateVerdict> Gate::check(Engine& engine) const {
   const DType dtype = reference::dtype_of(work_.problem.type);
   Tensor o{dtype, {static_cast<std::int64_t>(o_bytes() / size_of(dtype))}, std::vector<std::byte>(o_bytes())};
   if (auto done = engine.state()->download(o.data.data(), arguments_.o, o.data.size()); !done) return done.error();
-  GateVerdict verdict;
-  verdict.passed = true;
+  Findings findings;
+  GateVerdict& verdict = findings.verdict;
   if (const auto bad = first_not_finite(o)) {
     verdict.passed = false;
     verdict.reason = fmt::format("element {} of o is not finite", *bad);
   }
-  double worst = -1;
   const std::int64_t width = work_.problem.v;
   for (const Head& head : heads_) {
     const std::size_t row = static_cast<std::size_t>(width) * size_of(dtype);
@@ -163,19 +234,9 @@ expected<GateVerdict> Gate::check(Engine& engine) const {
       const auto from = static_cast<std::size_t>((head.start + t) * work_.shape.hv + head.head);
       std::copy_n(o.data.data() + from * row, row, rows.data.data() + static_cast<std::size_t>(t) * row);
     }
-    const std::vector<double> found = reference::to_doubles(rows);
-    const double error = relative_rms(found, head.o);
-    if (!(error / head.tolerance <= worst)) {
-      worst = error / head.tolerance;
-      verdict.error = error;
-      verdict.tolerance = head.tolerance;
-    }
-    if (error <= head.tolerance) continue;
-    verdict.passed = false;
-    if (verdict.reason.empty()) {
-      verdict.reason = fmt::format("head {} of sequence {}: error {:.1e} of {:.1e}", head.head, head.sequence, error,
-                                   head.tolerance);
-    }
+    findings.add(head, "o", relative_rms(reference::to_doubles(rows), head.o), head.tolerance);
+    if (!decodes()) continue;
+    if (auto done = check_states(engine, head, findings); !done) return done.error();
   }
   return verdict;
 }

@@ -51,7 +51,7 @@ expected<Sets> Sets::make(Engine& engine, const Work& work) {
 
 ForwardArguments Sets::arguments(std::size_t i) const {
   ForwardArguments out = sets_[i].arguments();
-  out.final_state = 0;
+  out.final_state = 0;  // a decoding step's go where its initial ones are
   out.final_d = 0;
   return out;
 }

@@ -15,7 +15,7 @@ class Sets {
   static expected<Sets> make(Engine& engine, const Work& work);
 
   [[nodiscard]] std::size_t count() const { return sets_.size(); }
-  /// Of set i: no states go in and none are asked for.
+  /// Of set i: no states go in and none are asked for; those of a decoding step are worked on in place.
   [[nodiscard]] ForwardArguments arguments(std::size_t i) const;
 
   /// Copies that read and write `bytes` in all between buffers of their own, again of several sets.

@@ -1,16 +1,22 @@
 #include "bench/forward/trial.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "autotune/report/floors.hpp"
 #include "autotune/search/statistics.hpp"
 #include "autotune/trial/emulator_entries.hpp"
+#include "runtime/decode_pass.hpp"
 #include "runtime/engine_state.hpp"
 #include "runtime/prepared.hpp"
 
 namespace osdn::bench {
 namespace {
+
+bool decodes(const Work& work) {
+  return work.problem.operation == Operation::osdn_decode;
+}
 
 double token_heads(const Work& work) {
   return static_cast<double>(work.shape.b * work.shape.t * work.shape.hv);
@@ -83,7 +89,10 @@ expected<void> Trial::add(Variant variant) {
   runner.timed = *whole;
   // Each kernel alone, after all of them have run: it finds in the workspace what the ones before it leave there.
   const generator::Plan& plan = operation.state()->plan();
-  for (std::size_t kernel = 0; kernel < plan.kernels.size() && plan.kernels.size() > 1; ++kernel) {
+  std::set<std::size_t> launched;  // those for cutting are not where sequences stay whole
+  for (const generator::Launch& one : plan.launches(work_.shape)) launched.insert(one.kernel);
+  if (launched.size() < 2) launched.clear();
+  for (const std::size_t kernel : launched) {
     auto part = timed(enqueue(kernel));
     if (!part) return part.error();
     runner.phases.push_back({plan.kernels[kernel].phase, *part});
@@ -107,7 +116,8 @@ expected<void> Trial::launch(const PreparedOperation& operation, const DeviceBuf
   ForwardArguments arguments = sets_.arguments(set);
   arguments.workspace = workspace.address();
   arguments.workspace_bytes = workspace.bytes();
-  return only ? operation.state()->launch_kernel_alone(*only, arguments, stream) : operation.launch(arguments, stream);
+  return only ? operation.state()->launch_kernel_alone(*only, arguments, stream)
+              : runtime::launch_pass(operation, arguments, stream);
 }
 
 expected<Trial::Timed> Trial::timed(const Enqueue& enqueue) const {
@@ -141,10 +151,16 @@ expected<Json> Trial::sample() {
 expected<std::vector<Json>> Trial::finish() {
   std::vector<Json> out;
   for (Runner& runner : runners_) {
-    // What the replays left, once more: poisoned, so that it is theirs.
+    // What the replays left, once more: poisoned, so that it is theirs. A replay takes a state many steps on; there it
+    // is one more launch.
     if (auto done = gate_.poison(engine_); !done) return done.error();
     if (auto done = sample(runner.timed); !done) return done.error();
-    if (clock_->times_copies()) {
+    if (decodes(work_)) {
+      if (auto done = gate_.poison(engine_); !done) return done.error();
+      if (auto done = launch(runner.variant.operation, runner.workspace, 0, nullptr); !done) return done.error();
+      if (auto done = engine_.synchronize(); !done) return done.error();
+    }
+    if (clock_->times_copies() || decodes(work_)) {
       auto verdict = gate_.check(engine_);
       if (!verdict) return verdict.error();
       if (runner.gate.passed) runner.gate = *verdict;
@@ -160,7 +176,7 @@ Json Trial::record(const Runner& runner) const {
   const auto work = autotune::least_work(work_.problem, work_.shape, operation.config().chunk);
   const double seconds = autotune::median(runner.timed.samples);
   const std::size_t workspace = operation.workspace_bytes(work_.shape);
-  Json out = {{"kind", "forward"},
+  Json out = {{"kind", decodes(work_) ? "decode" : "forward"},
               {"who", "osdn"},
               {"variant", runner.variant.name},
               {"name", work_.name},
@@ -176,6 +192,12 @@ Json Trial::record(const Runner& runner) const {
               {"gb_per_s", 1e-9 * work.bytes * rows / seconds},
               {"tensor_flop_per_token_head", work.flops},
               {"tensor_tflop_per_s", 1e-12 * work.flops * rows / seconds}};
+  if (decodes(work_)) {
+    // What serving asks: of a step of one sequence and value head, however many tokens it has.
+    const double steps = static_cast<double>(work_.shape.sequences() * work_.shape.hv);
+    out["ns_per_head_step"] = 1e9 * seconds / steps;
+    out["bytes_per_head_step"] = work.bytes * rows / steps;
+  }
   if (const auto rates = autotune::rates_of(autotune::gpu_of(engine_.device()))) {
     out["tensor_roof"] = {{"tflop_per_s", 1e-12 * rates->flops_per_second}, {"source", rates->source}};
   }

@@ -16,9 +16,14 @@ std::string name_of(const Work& work) {
   const Shape& s = work.shape;
   std::string name = s.packed() ? fmt::format("ragged {}", s.t) : fmt::format("{}x{}", s.b, s.t);
   name += s.h == s.hv ? fmt::format(" h{}", s.h) : fmt::format(" h{}/{}", s.h, s.hv);
-  if (work.problem.k == work.problem.v)
-    return work.problem.k == 128 ? name : name + fmt::format(" d{}", work.problem.k);
-  return name + fmt::format(" k{} v{}", work.problem.k, work.problem.v);
+  const Problem& p = work.problem;
+  if (p.k != p.v) {
+    name += fmt::format(" k{} v{}", p.k, p.v);
+  } else if (p.k != 128) {
+    name += fmt::format(" d{}", p.k);
+  }
+  if (p.operation != Operation::osdn_decode) return name;
+  return fmt::format("decode {}{}", name, p.state_type == StateType::bf16 ? " bf16 state" : "");
 }
 
 expected<Work> work_of(const Json& row, const Problem& base) {
@@ -66,6 +71,24 @@ std::vector<Json> rows_of(const Json& table) {
   return out;
 }
 
+/// Every problem with every batch: sequences, tokens, heads.
+std::vector<Json> steps_of(const Json& decode) {
+  std::vector<Json> out;
+  for (const Json& batch : decode.at("batches")) {
+    for (const Json& problem : decode.at("problems")) {
+      out.push_back({{"from", "decode"},
+                     {"problem", problem},
+                     {"b", batch.at(0)},
+                     {"t", batch.at(1)},
+                     {"h", batch.at(2)},
+                     {"hv", batch.at(3)},
+                     {"k", decode.at("k")},
+                     {"v", decode.at("v")}});
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 expected<std::vector<Work>> read_work(const std::string& file, bool quick, const std::string& problem) {
@@ -73,14 +96,21 @@ expected<std::vector<Work>> read_work(const std::string& file, bool quick, const
   if (!stream) return Error{ErrorCode::io, fmt::format("{} cannot be read; name another with --shapes", file), {}};
   try {
     const Json all = Json::parse(stream);
-    const auto base = parse_problem(problem.empty() ? all.at("problem").get<std::string>() : problem);
-    if (!base) return base.error();
+    const auto usual = all.at("problem").get<std::string>();
     std::vector<Json> rows = quick ? all.at("quick").get<std::vector<Json>>() : rows_of(all.at("table"));
     if (!quick) {
       for (const Json& row : all.at("more")) rows.push_back(row);
+      for (const Json& row : steps_of(all.at("decode"))) rows.push_back(row);
     }
     std::vector<Work> out;
     for (const Json& row : rows) {
+      auto base = parse_problem(row.value("problem", usual));
+      if (base && !problem.empty()) {
+        const Operation operation = base->operation;
+        base = parse_problem(problem);
+        if (base && base->operation != operation) continue;
+      }
+      if (!base) return base.error();
       auto work = work_of(row, *base);
       if (!work) return work.error();
       out.push_back(*std::move(work));

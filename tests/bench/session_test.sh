@@ -62,12 +62,18 @@ wait "$session" 2>/dev/null
 for step in environment family golden tune table plot; do expect "$step" passed; done
 expect memcheck skipped
 [[ $(result "all(c['passed'] and c['emulator']['same_bits'] for c in r['checks'])") == True ]] || fail "a check is wrong"
-[[ $(result "sorted({m['name'] for m in r['measurements']})") == "['1x128 h1/2 d64', 'ragged 128 h1 d64']" ]] ||
+[[ $(result "sorted({m['name'] for m in r['measurements']})") == "['1x128 h1/2 d64', '1x512 h1 d64', 'ragged 128 h1 d64']" ]] ||
   fail "not every shape was measured: $(result "[m['name'] for m in r['measurements']]")"
-[[ $(result "all(m['clock'] == 'modelled' and m['gate']['passed'] for m in r['measurements'])") == True ]] ||
+[[ $(result "sorted({m['name'] for m in r['steps_measured']})") == "['decode 2x16 h1 d64 bf16 state', 'decode 3x1 h1/2 d64']" ]] ||
+  fail "not every decoding step was measured: $(result "[m['name'] for m in r['steps_measured']]")"
+# Each of the two ways to cut, where it cuts: all five kernels were timed.
+[[ $(result "sorted({m['variant'] for m in r['measurements'] if 'transfer' in str(m['phases'])})") == "['cut=automatic,segment=64,cut_fill=1000', 'cut=fixed,segment=64']" ]] ||
+  fail "no cut pass was measured: $(result "[(m['name'], m['variant'], m['phases']) for m in r['measurements']]")"
+[[ $(result "all(m['clock'] == 'modelled' and m['gate']['passed'] for m in r['measurements'] + r['steps_measured'])") == True ]] ||
   fail "times of the emulator are not called modelled, or a gate failed"
 [[ $(result "len(r['golden']['cases'])") == 2 ]] || fail "the case files were not run"
 grep -q 'says nothing of speed' "$out/ns_per_token_head.svg" || fail "the plot does not say that it shows no speed"
+grep -q '^decode 3x1 h1/2 d64 ' "$work/second" || fail "the session's table has no decoding step"
 grep -q '1x128 h1/2 d64' "$work/second" || fail "the session does not print its table last"
 
 # What is no record of ours is left out; a damaged file of results is named.
@@ -84,6 +90,13 @@ for kind in cut=fixed osdn_decode; do
   "$build/bench_device_check" --device emulator --no-emulator --only "$kind" --rows 1 --out "$work/$kind.jsonl" \
     >"$work/checked" 2>&1 || fail "a row of $kind is wrong" "$(cat "$work/checked")"
   grep -q '^1 rows, ' "$work/checked" || fail "the device check has no row of $kind: $(cat "$work/checked")"
+done
+# What is to be checked on a Hopper GPU: the kernels of every schedule, cuts of every kind, decoding with both states.
+"$work/stage/bin/bench_device_check" --device emulator --arch sm_90 --no-emulator --list >"$work/rows" 2>"$work/rows.log" ||
+  fail "the rows were not listed" "$(cat "$work/rows.log")"
+for key in 'schedule=hopper' 'schedule=portable' 'cut=fixed' 'cut=automatic' 'preconditioner=chunked' 'b=2,t=16.*osdn_decode' \
+  'b=3,t=1,.*osdn_decode:.*state_type=bf16'; do
+  grep -q "^$key" "$work/rows" || fail "no row is of $key"
 done
 
 # A limit that is over before anything begins: nothing runs, and the status says so.
