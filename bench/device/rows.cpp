@@ -113,8 +113,6 @@ std::set<std::string> legal_values(const generator::Field<Config>& field,
   for (const auto& candidate : space) {
     if (candidate.refusal.empty()) out.insert(field.print(candidate.config));
   }
-  // The space of a problem, which knows no shape, leaves sequences whole.
-  if (field.name == "cut") out.insert("fixed");
   return out;
 }
 
