@@ -9,6 +9,7 @@ STEPS = ["environment", "family", "golden", "memcheck", "racecheck", "tune", "ta
 NEEDED = {
     "check": {"key", "passed"},
     "forward": {"name", "who", "seconds", "clock"},
+    "decode": {"name", "who", "seconds", "clock"},
     "peer": {"who", "absent"},
     "failure": {"who", "name", "error"},
 }
