@@ -13,8 +13,10 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::vector<bench::Work> table() {
-  return bench::read_work(OSDN_SHAPES, false, "").value_or_throw();
+std::vector<bench::Work> table(Operation operation = Operation::osdn_forward) {
+  auto all = bench::read_work(OSDN_SHAPES, false, "").value_or_throw();
+  std::erase_if(all, [&](const bench::Work& work) { return work.problem.operation != operation; });
+  return all;
 }
 
 Json plan_of(const bench::Work& work, const std::string& arch, const std::string& config) {
@@ -73,6 +75,23 @@ TEST_F(Memory, OfCutSequencesStaysBelowAQuarter) {
     worst = std::max(worst, share);
   }
   std::printf("cut, it is at most %.1f %%\n", 100 * worst);
+}
+
+TEST_F(Memory, OfAStepIsItsTensorsAndStates) {
+  const auto steps = table(Operation::osdn_decode);
+  EXPECT_FALSE(steps.empty());
+  for (const bench::Work& work : steps) {
+    SCOPED_TRACE(work.name);
+    const Shape& s = work.shape;
+    const Problem& p = work.problem;
+    const Json bytes = plan_of(work, "sm_80", "")["device_bytes"];
+    EXPECT_EQ(bytes["workspace"], 0);
+    const std::int64_t state = p.state_type == StateType::bf16 ? 2 : 4;
+    const std::int64_t tensors = 2 * s.b * s.t * 2 * (s.h * p.k + s.hv * p.v);
+    // In place: each state and d once. β in fp32.
+    EXPECT_EQ(bytes["call"].get<std::int64_t>(),
+              tensors + 4 * s.b * s.t * s.hv + s.sequences() * s.hv * p.k * (state * p.v + 4));
+  }
 }
 
 TEST_F(Memory, OfARunIsWhatThePlanSays) {
