@@ -13,10 +13,14 @@
 #include <utility>
 #include <vector>
 
+#include "program.hpp"
 #include "reference/forward.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace {
+
+using osdn::test::Finished;
+using osdn::test::run;
 
 std::string read(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -50,21 +54,6 @@ TEST(Readme, ShowsTheExamplesThatAreBuilt) {
   EXPECT_EQ(blocks[0], read(OSDN_SOURCE_FOLDER "/examples/forward.cpp"));
   const std::string tuned = without_indentation(read(OSDN_SOURCE_FOLDER "/examples/tuned.cpp"));
   EXPECT_NE(tuned.find(without_indentation(blocks[1])), std::string::npos) << blocks[1];
-}
-
-struct Finished {
-  int status = -1;
-  std::string output;
-};
-
-Finished run(const std::string& command) {
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return {};
-  Finished result;
-  std::array<char, 256> part{};
-  while (std::fgets(part.data(), part.size(), pipe) != nullptr) result.output += part.data();
-  result.status = pclose(pipe);
-  return result;
 }
 
 /// The example's inputs, drawn as the example draws them, and the recurrence's answer to them.
