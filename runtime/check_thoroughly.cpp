@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <string_view>
@@ -47,8 +48,15 @@ expected<void> check_range(const Driver& driver, const Tensor& tensor) {
   return {};
 }
 
+/// One without strides is a single row.
+RowLayout rows_of(const Tensor& tensor) {
+  if (!tensor.rows.empty()) return tensor.rows;
+  constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+  return {1, 1, 1, static_cast<std::int64_t>(std::min(tensor.bytes, most)), 1};
+}
+
 bool overlap(const Tensor& a, const Tensor& b) {
-  return a.address < b.address + b.bytes && b.address < a.address + a.bytes;
+  return !are_apart(rows_of(a), rows_of(b), static_cast<std::int64_t>(b.address - a.address));
 }
 
 /// A final state may be written over its own initial state, and over nothing else.

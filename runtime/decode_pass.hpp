@@ -21,6 +21,12 @@ namespace osdn::runtime {
   out.cu_seqlens = a.cu_seqlens;
   out.cu_seqlens_type = a.cu_seqlens_type;
   out.o = a.o;
+  out.q_strides = a.q_strides;
+  out.k_strides = a.k_strides;
+  out.v_strides = a.v_strides;
+  out.o_strides = a.o_strides;
+  out.beta_strides = a.beta_strides;
+  out.log_gamma_strides = a.log_gamma_strides;
   out.final_state = a.output_state != 0 ? a.output_state : a.state;
   out.final_d = a.output_d != 0 ? a.output_d : a.d;
   return out;
@@ -43,6 +49,12 @@ namespace osdn::runtime {
   out.output_state = a.final_state;
   out.output_d = a.final_d;
   out.o = a.o;
+  out.q_strides = a.q_strides;
+  out.k_strides = a.k_strides;
+  out.v_strides = a.v_strides;
+  out.o_strides = a.o_strides;
+  out.beta_strides = a.beta_strides;
+  out.log_gamma_strides = a.log_gamma_strides;
   return out;
 }
 

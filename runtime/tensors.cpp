@@ -20,7 +20,7 @@ std::uint64_t product(std::initializer_list<std::int64_t> factors) {
 
 }  // namespace
 
-std::array<Tensor, 12> tensors(const generator::Plan& plan, const ForwardArguments& arguments,
+std::array<Tensor, 14> tensors(const generator::Plan& plan, const ForwardArguments& arguments,
                                std::size_t workspace_bytes) {
   const Problem& problem = plan.problem;
   const Shape& s = arguments.shape;
@@ -29,26 +29,29 @@ std::array<Tensor, 12> tensors(const generator::Plan& plan, const ForwardArgumen
   const std::int64_t index = arguments.cu_seqlens_type == IndexType::int64 ? 8 : 4;
   const auto aligned = [](std::int64_t bytes) { return static_cast<std::size_t>(bytes); };
 
-  std::uint64_t log_gamma = 0;
-  if (problem.apf == Apf::per_head) log_gamma = product({s.hv, 4});
-  if (problem.apf == Apf::per_token) log_gamma = product({s.b, s.t, s.hv, 4});
-  if (problem.apf == Apf::per_channel) log_gamma = product({s.b, s.t, s.hv, problem.k, 4});
-  const std::uint64_t key_bytes = product({s.b, s.t, s.h, problem.k, element});
-  const std::uint64_t value_bytes = product({s.b, s.t, s.hv, problem.v, element});
+  const RowLayouts rows = row_layouts(problem, arguments);
+  const auto strided = [](const char* name, DevicePointer address, const RowLayout& layout, std::size_t alignment,
+                          bool written = false) {
+    return Tensor{name, address, layout.span_bytes(), alignment, written, layout};
+  };
   const std::uint64_t state_bytes = product({s.sequences(), s.hv, problem.k, problem.v, 4});
   const std::uint64_t d_bytes = product({s.sequences(), s.hv, problem.k, 4});
-  return {{{"q", arguments.q, key_bytes, 16, false},
-           {"k", arguments.k, key_bytes, 16, false},
-           {"v", arguments.v, value_bytes, 16, false},
-           {"beta", arguments.beta, product({s.b, s.t, s.hv, beta}), aligned(beta), false},
-           {"log_gamma", arguments.log_gamma, log_gamma, 4, false},
-           {"initial_state", arguments.initial_state, state_bytes, 4, false},
-           {"initial_d", arguments.initial_d, d_bytes, 4, false},
-           {"cu_seqlens", arguments.cu_seqlens, s.packed() ? product({s.n + 1, index}) : 0, aligned(index), false},
-           {"o", arguments.o, value_bytes, 16, true},
-           {"final_state", arguments.final_state, state_bytes, 4, true},
-           {"final_d", arguments.final_d, d_bytes, 4, true},
-           {"workspace", arguments.workspace, workspace_bytes, 256, true}}};
+  const std::int64_t checkpoints = arguments.checkpoint_every > 0 ? s.b * s.t / arguments.checkpoint_every : 0;
+  return {
+      {strided("q", arguments.q, rows.q, 16),
+       strided("k", arguments.k, rows.k, 16),
+       strided("v", arguments.v, rows.v, 16),
+       strided("beta", arguments.beta, rows.beta, aligned(beta)),
+       strided("log_gamma", arguments.log_gamma, rows.log_gamma, 4),
+       {"initial_state", arguments.initial_state, state_bytes, 4, false},
+       {"initial_d", arguments.initial_d, d_bytes, 4, false},
+       {"cu_seqlens", arguments.cu_seqlens, s.packed() ? product({s.n + 1, index}) : 0, aligned(index), false},
+       strided("o", arguments.o, rows.o, 16, true),
+       {"final_state", arguments.final_state, state_bytes, 4, true},
+       {"final_d", arguments.final_d, d_bytes, 4, true},
+       {"workspace", arguments.workspace, workspace_bytes, 256, true},
+       {"checkpoint_state", arguments.checkpoint_state, product({checkpoints, s.hv, problem.k, problem.v, 4}), 4, true},
+       {"checkpoint_d", arguments.checkpoint_d, product({checkpoints, s.hv, problem.k, 4}), 4, true}}};
 }
 
 std::array<Tensor, 15> tensors(const generator::Plan& plan, const DecodeArguments& arguments) {

@@ -14,8 +14,21 @@ using DevicePointer = std::uint64_t;
 
 enum class IndexType { int32, int64 };
 
-/// All tensors are dense, row-major in the order given. K, V, the element type and the type of β are the Problem's.
-/// q, k, v and o must be 16-byte aligned, everything else aligned to its element.
+/// Elements from one batch entry, token or head of a tensor to the next; the last axis, the features, has stride 1. 0
+/// in an axis: as dense as it can be, given the others (head: one row; token: all heads; batch: whatever a batch entry
+/// spans). The stride of an axis of one is not looked at.
+///
+/// Packed q, k and v, a [B,T,3,H,D]: token = 3·H·D in all three. Head-major, [B,H,T,D]: head = T·D, token = D.
+struct Strides {
+  std::int64_t batch = 0;
+  std::int64_t token = 0;
+  std::int64_t head = 0;
+  friend bool operator==(const Strides&, const Strides&) = default;
+};
+
+/// Tensors are row-major in the order given, and dense but where they have Strides. K, V, the element type and the type
+/// of β are the Problem's. Every row of q, k, v and o must be 16-byte aligned, everything else aligned to its element.
+/// What lies between rows is neither read nor written; no two rows of o may overlap.
 struct ForwardArguments {
   Shape shape{};
   Hyperparameters hyperparameters{};
@@ -33,6 +46,16 @@ struct ForwardArguments {
   DevicePointer o = 0;            ///< [B,T,HV,V] element type; every element is written
   DevicePointer final_state = 0;  ///< [N,HV,K,V] fp32; 0: not wanted; may be initial_state
   DevicePointer final_d = 0;      ///< [N,HV,K] fp32; 0: not wanted; may be initial_d
+
+  Strides q_strides{}, k_strides{}, v_strides{}, o_strides{};
+  Strides beta_strides{};       ///< of [B,T,HV]
+  Strides log_gamma_strides{};  ///< of [B,T,HV] or [B,T,HV,K]; with Apf::per_head, [HV], head alone
+
+  /// State and d after every checkpoint_every tokens of a sequence, a multiple of Config::chunk; 0: none. Rows are
+  /// numbered as those of DecodeArguments. One behind a sequence's last token is written, too.
+  std::int64_t checkpoint_every = 0;
+  DevicePointer checkpoint_state = 0;  ///< [⌊B·T / every⌋,HV,K,V] fp32; 0: not wanted
+  DevicePointer checkpoint_d = 0;      ///< [⌊B·T / every⌋,HV,K] fp32; 0: not wanted
 
   DevicePointer workspace = 0;      ///< 256-byte aligned, uninitialised, one per launch in flight
   std::size_t workspace_bytes = 0;  ///< at least what PreparedOperation::workspace_bytes says
@@ -77,6 +100,10 @@ struct DecodeArguments {
   DevicePointer checkpoint_d = 0;      ///< [⌊B·T / every⌋,HV,K] fp32; 0: not wanted
 
   DevicePointer o = 0;  ///< [B,T,HV,V] element type; all but padding is written
+
+  Strides q_strides{}, k_strides{}, v_strides{}, o_strides{};
+  Strides beta_strides{};       ///< of [B,T,HV]
+  Strides log_gamma_strides{};  ///< of [B,T,HV] or [B,T,HV,K]; with Apf::per_head, [HV], head alone
 };
 
 }  // namespace osdn
