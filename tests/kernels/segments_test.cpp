@@ -33,6 +33,9 @@ struct SegmentsCase {
   const char* config;
   Numbers numbers;
   int most_rounds;  // that the rounds may take where they are to suffice
+  /// The hardest inputs: the four corrections do not suffice for every draw, and then some segments are replayed in
+  /// turn.
+  bool may_be_replayed = false;
 };
 
 void PrintTo(const SegmentsCase& c, std::ostream* out) {
@@ -46,7 +49,7 @@ const SegmentsCase cases[] = {
     {"Release340m", "osdn_forward:k=64,v=32,apf=constant,beta_aware=0,norm=one,qk_l2norm=1",
      "chunk=32,warps=2,preconditioner_warps=2,cut=fixed,segment=128", numbers(0.003, 2.0 / 3, 1.5, 0, -0.001), 4},
     {"HardBounds", "osdn_forward:k=32,v=32,beta_aware=0,norm=one,type=fp16",
-     "chunk=16,warps=2,preconditioner_warps=1,cut=fixed,segment=64", numbers(1, 0.5, 2), 5},
+     "chunk=16,warps=2,preconditioner_warps=1,cut=fixed,segment=64", numbers(1, 0.5, 2), 5, true},
     {"PerToken", "osdn_forward:k=48,v=32,apf=per_token,beta_type=element",
      "chunk=32,warps=1,value_split=2,preconditioner_warps=2,cut=fixed,segment=64", numbers(1, 0, 1e9), 5},
     {"PerTokenBound", "osdn_forward:type=fp32,k=32,v=16,apf=per_token,norm=add",
@@ -59,7 +62,7 @@ const SegmentsCase cases[] = {
     {"Chunked", "osdn_forward:k=48,v=16,apf=per_token",
      "chunk=32,warps=1,preconditioner=chunked,preconditioner_warps=8,cut=fixed,segment=64", numbers(0.3, 0, 100, 1), 5},
     {"ChunkedHardBounds", "osdn_forward:k=32,v=32,beta_aware=0,norm=one,type=fp16",
-     "chunk=16,warps=2,preconditioner=chunked,cut=fixed,segment=64", numbers(1, 0.5, 2), 5},
+     "chunk=16,warps=2,preconditioner=chunked,cut=fixed,segment=64", numbers(1, 0.5, 2), 5, true},
     {"Wide", "osdn_forward:k=144,v=16", "chunk=16,warps=1,preconditioner_warps=4,cut=fixed,segment=64",
      numbers(0.02, 0.99, 1.01), 4},
 };
@@ -124,6 +127,11 @@ TEST_P(Segments, AgreeWithTheRecurrenceInFewRounds) {
   expect_right(problem, launch(op, problem, {.workspace = &workspace}), States::in_and_out);
   if (op.problem().precondition == Precondition::none) return;
   for (const Rounds& r : rounds_of(op, problem.shape, workspace)) {
+    if (GetParam().may_be_replayed && r.rounds == 0) {
+      EXPECT_GT(r.replayed, 0);
+      EXPECT_LE(r.replayed, 5) << "the first of six segments begins with the sequence's own d";
+      continue;
+    }
     EXPECT_GT(r.rounds, 0) << "the rounds did not suffice";
     EXPECT_LE(r.rounds, GetParam().most_rounds);
     EXPECT_EQ(r.replayed, 0);
