@@ -40,10 +40,11 @@ expected<void> check_device(const DeviceContext& device, const Tensor& tensor) {
   const Driver& driver = device.driver();
   unsigned int managed = 0;
   int ordinal = 0;
-  if (driver.pointer_get_attribute(&managed, cuda::pointer_attribute_is_managed, tensor.address) != cuda::success ||
-      driver.pointer_get_attribute(&ordinal, cuda::pointer_attribute_device_ordinal, tensor.address) != cuda::success) {
-    return {};
+  auto result = driver.pointer_get_attribute(&managed, cuda::pointer_attribute_is_managed, tensor.address);
+  if (result == cuda::success) {
+    result = driver.pointer_get_attribute(&ordinal, cuda::pointer_attribute_device_ordinal, tensor.address);
   }
+  if (result != cuda::success) return driver.error(result, fmt::format("asking whose memory {} is", tensor.name));
   if (managed != 0 || ordinal == device.description().ordinal) return {};
   return invalid(fmt::format("{} is 0x{:x}, memory of device {}; the Engine runs on device {}", tensor.name,
                              tensor.address, ordinal, device.description().ordinal));
