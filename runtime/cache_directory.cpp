@@ -65,8 +65,12 @@ std::string prepare_cache_directory(const std::string& directory) {
   if ((found.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return fmt::format("other users can write {} (mode {:o}): chmod go-w it", real.string(), found.st_mode & 07777U);
   }
-  // Who can rename a directory above can put another in its place. A sticky one (/tmp) keeps others' hands off.
-  for (fs::path above = real.parent_path();; above = above.parent_path()) {
+  return folders_above(real.string());
+}
+
+std::string folders_above(const std::string& real) {
+  struct stat found {};
+  for (fs::path above = fs::path(real).parent_path();; above = above.parent_path()) {
     if (::stat(above.c_str(), &found) != 0) return fmt::format("{}: {}", above.string(), std::strerror(errno));
     if (foreign(found)) return fmt::format("{} above it belongs to user {}", above.string(), found.st_uid);
     if ((found.st_mode & S_IWOTH) != 0 && (found.st_mode & S_ISVTX) == 0) {

@@ -13,4 +13,8 @@ namespace osdn::runtime {
 /// could put files into it or swap it for another. Returns why it cannot be used; empty: it can.
 [[nodiscard]] std::string prepare_cache_directory(const std::string& directory);
 
+/// Why what lies at `real`, a path without links, could be swapped by another user; empty: it could not. Who can rename
+/// a folder above it can put another in its place. A sticky one (/tmp) keeps others' hands off.
+[[nodiscard]] std::string folders_above(const std::string& real);
+
 }  // namespace osdn::runtime

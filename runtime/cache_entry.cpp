@@ -11,46 +11,14 @@
 #include <optional>
 #include <utility>
 
+#include "runtime/length_prefixed.hpp"
+
 namespace osdn::runtime {
 namespace {
 
 constexpr std::string_view schema = "osdn compile record 1";
 constexpr std::string_view magic = "osdn1\r\n\0";  // eight bytes; a text-mode copy would damage them visibly
 constexpr std::size_t header_bytes = 8 + 16 + 8;   // magic, checksum, length of what follows
-
-void append_number(std::string& to, std::uint64_t value) {
-  for (int byte = 0; byte < 8; ++byte) to.push_back(static_cast<char>(value >> (8 * byte)));
-}
-
-void append(std::string& to, std::string_view text) {
-  append_number(to, text.size());
-  to += text;
-}
-
-/// Takes length-prefixed fields off the front of bytes; every step fails softly at the end of them.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-
-  std::optional<std::uint64_t> number() {
-    if (rest_.size() < 8) return std::nullopt;
-    std::uint64_t value = 0;
-    for (int byte = 7; byte >= 0; --byte) value = value << 8 | static_cast<unsigned char>(rest_[byte]);
-    rest_.remove_prefix(8);
-    return value;
-  }
-  std::optional<std::string_view> field() {
-    const auto length = number();
-    if (!length || *length > rest_.size()) return std::nullopt;
-    const std::string_view text = rest_.substr(0, *length);
-    rest_.remove_prefix(*length);
-    return text;
-  }
-  [[nodiscard]] bool done() const { return rest_.empty(); }
-
- private:
-  std::string_view rest_;
-};
 
 Error corrupt(std::string_view what) {
   return {ErrorCode::corrupt, fmt::format("cache entry: {}", what), ""};
@@ -111,20 +79,25 @@ std::string CacheKey::hex() const {
 
 std::string cache_record(const CompileInput& input, int nvrtc_version) {
   std::string record;
-  append(record, schema);
-  append(record, input.source);
+  append_text(record, schema);
+  append_text(record, input.source);
   append_number(record, input.headers.size());
   for (const generator::Header& header : input.headers) {
-    append(record, header.name);
-    append(record, header.text);
+    append_text(record, header.name);
+    append_text(record, header.text);
   }
   std::vector<std::string> options = input.options;
   std::sort(options.begin(), options.end());
   append_number(record, options.size());
-  for (const std::string& option : options) append(record, option);
-  append(record, input.arch);
+  for (const std::string& option : options) append_text(record, option);
+  append_text(record, input.arch);
   append_number(record, static_cast<std::uint64_t>(nvrtc_version));
   return record;
+}
+
+std::string_view kernel_record(std::string_view record) {
+  constexpr std::size_t version_bytes = 8;
+  return record.substr(0, record.size() - std::min(record.size(), version_bytes));
 }
 
 CacheKey cache_key(std::string_view record) {
@@ -133,7 +106,7 @@ CacheKey cache_key(std::string_view record) {
 }
 
 expected<RecordFields> parse_record(std::string_view record) {
-  Reader reader(record);
+  FieldReader reader(record);
   RecordFields fields;
   const auto first = reader.field();
   if (!first || *first != schema) return corrupt("its record is of another schema");
@@ -165,10 +138,10 @@ expected<RecordFields> parse_record(std::string_view record) {
 std::string encode_entry(std::string_view record, std::string_view entry, const CompiledKernel& kernel) {
   std::string body;
   body.reserve(record.size() + kernel.ptx.size() + kernel.cubin.size() + kernel.log.size() + 1024);
-  append(body, record);
-  append(body, kernel.ptx);
-  append(body, kernel.cubin);
-  append(body, meta(entry, kernel));
+  append_text(body, record);
+  append_text(body, kernel.ptx);
+  append_text(body, kernel.cubin);
+  append_text(body, meta(entry, kernel));
   std::string bytes(magic);
   bytes.resize(8, '\0');
   bytes += checksum(body);
@@ -180,12 +153,12 @@ expected<CacheEntry> decode_entry(std::string_view bytes) {
   if (bytes.size() < header_bytes) return corrupt(fmt::format("it is cut off after {} bytes", bytes.size()));
   if (bytes.substr(0, magic.size()) != magic || bytes[7] != '\0') return corrupt("it is of another format");
   const std::string_view body = bytes.substr(header_bytes);
-  const auto length = Reader(bytes.substr(24)).number();
+  const auto length = FieldReader(bytes.substr(24)).number();
   if (*length != body.size()) {
     return corrupt(fmt::format("it has {} bytes where {} were written", body.size(), *length));
   }
   if (bytes.substr(8, 16) != checksum(body)) return corrupt("its checksum is wrong");
-  Reader reader(body);
+  FieldReader reader(body);
   CacheEntry entry;
   const auto record = reader.field();
   const auto ptx = reader.field();

@@ -25,6 +25,9 @@ struct CacheKey {
 [[nodiscard]] std::string cache_record(const CompileInput& input, int nvrtc_version);
 [[nodiscard]] CacheKey cache_key(std::string_view record);
 
+/// A record without NVRTC's version, its last field: what the kernel is, whoever compiled it.
+[[nodiscard]] std::string_view kernel_record(std::string_view record);
+
 /// The fields of a record, for people who look into the cache.
 struct RecordFields {
   std::string source;

@@ -32,6 +32,10 @@ const char* name(Origin origin) {
   switch (origin) {
     case Origin::memory:
       return "memory";
+    case Origin::host:
+      return "host";
+    case Origin::pack:
+      return "pack";
     case Origin::disk:
       return "disk";
     case Origin::compiled:
@@ -45,7 +49,9 @@ Compiler::Compiler(CompilerOptions options)
       log_(options.log),
       threads_(thread_count(options.threads)),
       slots_(threads_),
-      search_(find_nvrtc(options.nvrtc, options.driver_version)) {
+      search_(find_nvrtc(options.nvrtc, options.driver_version)),
+      host_(std::move(options.host_cache)),
+      shelf_(options.packs, options.driver_version, options.log) {
   if (options.disk_cache) {
     options.cache.log = options.log;
     disk_.emplace(std::move(options.cache));
@@ -58,30 +64,56 @@ std::optional<NvrtcFound> Compiler::nvrtc() const {
   return search_.found.front();
 }
 
-expected<Compiler::Identity> Compiler::identify(const CompileInput& input) const {
+Compiler::Identity Compiler::identify(const CompileInput& input) const {
   const auto chosen = nvrtc();
-  if (!chosen) {
-    const std::lock_guard lock(mutex_);
-    return nvrtc_missing(search_, driver_version_);
-  }
-  Identity identity{cache_record(input, chosen->version), {}};
+  Identity identity;
+  identity.nvrtc_version = chosen ? chosen->version : 0;
+  identity.record = cache_record(input, identity.nvrtc_version);
   identity.key = cache_key(identity.record);
   return identity;
 }
 
 expected<CompilerResult> Compiler::compile(const CompileInput& input) {
   for (;;) {
-    auto identity = identify(input);
-    if (!identity) return std::move(identity).error();
-    if (auto found = look_on_disk(*identity, DiskCache::Look::first)) return *std::move(found);
+    const Identity identity = identify(input);
+    if (auto found = look(input, identity)) return *std::move(found);
 
     auto nvrtc = load();
-    if (!nvrtc) return std::move(nvrtc).error();
-    auto again = identify(input);
-    if (!again) return std::move(again).error();
+    if (!nvrtc) {
+      if (auto found = look_into_packs(shelf_.find_relative(input))) return *std::move(found);
+      return nothing_compiles(std::move(nvrtc).error());
+    }
     // Loading may have shown that the library is of another version than its file names say, or is broken.
-    if (again->key == identity->key) return compile_anew(input, *identity);
+    if (identify(input).key == identity.key) return compile_anew(input, identity);
   }
+}
+
+std::optional<CompilerResult> Compiler::look(const CompileInput& input, const Identity& identity) {
+  const bool known = identity.nvrtc_version != 0;
+  if (auto found = known ? ask_host(identity) : std::nullopt) return found;
+  if (auto found = look_into_packs(shelf_.find(kernel_record(identity.record)))) return found;
+  auto found = known ? look_on_disk(identity, DiskCache::Look::first) : std::nullopt;
+  if (found) tell_host(identity, input.entry, found->kernel);
+  return found;
+}
+
+std::optional<CompilerResult> Compiler::look_into_packs(std::optional<CompiledKernel> kernel) {
+  if (!kernel) return std::nullopt;
+  pack_hits_.fetch_add(1, std::memory_order_relaxed);
+  return CompilerResult{*std::move(kernel), Origin::pack};
+}
+
+/// The packs are a part of the answer where nothing else could have been one.
+Error Compiler::nothing_compiles(Error error) const {
+  for (const auto& pack : shelf_.packs()) {
+    error.context += fmt::format("the pack {} has {} kernels, this one not\n", pack->path(), pack->size());
+  }
+  for (const std::string& refusal : shelf_.refusals()) error.context += refusal + "\n";
+  return error;
+}
+
+std::uint64_t Compiler::rejected() const {
+  return rejected_by_host_.load(std::memory_order_relaxed) + shelf_.rejected() + (disk_ ? disk_->rejected() : 0);
 }
 
 std::optional<CompilerResult> Compiler::look_on_disk(const Identity& identity, DiskCache::Look look) {
@@ -110,6 +142,7 @@ expected<CompilerResult> Compiler::compile_anew(const CompileInput& input, const
   if (!kernel) return std::move(kernel).error();
   compilations_.fetch_add(1, std::memory_order_relaxed);
   if (disk_) disk_->store(identity.key, identity.record, input.entry, *kernel);
+  tell_host(identity, input.entry, *kernel);
   return CompilerResult{*std::move(kernel), Origin::compiled};
 }
 

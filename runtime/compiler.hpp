@@ -1,4 +1,5 @@
-// From source to machine code through the layers below memory: the user's directory, then NVRTC. Needs no driver.
+// From source to machine code through the layers below memory: the host's store, packs, the user's directory, then
+// NVRTC. Needs no driver.
 #pragma once
 
 #include <atomic>
@@ -16,6 +17,7 @@
 #include "runtime/disk_cache.hpp"
 #include "runtime/log.hpp"
 #include "runtime/nvrtc.hpp"
+#include "runtime/shelf.hpp"
 
 namespace osdn::runtime {
 
@@ -24,12 +26,14 @@ struct CompilerOptions {
   int driver_version = 0;  ///< what the machine code must run on; 0: any
   bool disk_cache = true;
   DiskCacheOptions cache;
+  std::vector<std::string> packs;  ///< files; empty: none
+  HostCache host_cache{};
   int threads = 0;  ///< compilations at the same time; 0: one per core
   Log log;
 };
 
 /// Where a kernel came from.
-enum class Origin { memory, disk, compiled };
+enum class Origin { memory, host, pack, disk, compiled };
 [[nodiscard]] const char* name(Origin origin);
 
 struct CompilerResult {
@@ -45,14 +49,15 @@ class Compiler {
   /// The NVRTC that would compile: known from file names before it is loaded. Null when there is none.
   [[nodiscard]] std::optional<NvrtcFound> nvrtc() const;
 
-  /// What identifies the result of a compilation. Errors: library_not_found.
+  /// What identifies the result of a compilation. Without an NVRTC its version is 0: then only packs can serve.
   struct Identity {
     std::string record;
     CacheKey key;
+    int nvrtc_version = 0;
   };
-  [[nodiscard]] expected<Identity> identify(const CompileInput& input) const;
+  [[nodiscard]] Identity identify(const CompileInput& input) const;
 
-  /// Looks on disk, then compiles. Processes that want the same kernel at the same time compile it once.
+  /// Looks into every layer, then compiles. Processes that want the same kernel at the same time compile it once.
   /// Errors: library_not_found, unsupported, compile_failed, out_of_memory.
   expected<CompilerResult> compile(const CompileInput& input);
 
@@ -60,11 +65,21 @@ class Compiler {
   [[nodiscard]] const DiskCache* disk() const { return disk_ ? &*disk_ : nullptr; }
   [[nodiscard]] int threads() const { return threads_; }
   [[nodiscard]] std::uint64_t disk_hits() const { return disk_hits_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t host_hits() const { return host_hits_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t pack_hits() const { return pack_hits_.load(std::memory_order_relaxed); }
+  /// Entries of all layers that were damaged or of another kernel.
+  [[nodiscard]] std::uint64_t rejected() const;
+  [[nodiscard]] const Shelf& shelf() const { return shelf_; }
   [[nodiscard]] std::uint64_t compilations() const { return compilations_.load(std::memory_order_relaxed); }
 
  private:
   expected<std::shared_ptr<const Nvrtc>> load();
   expected<CompilerResult> compile_anew(const CompileInput& input, const Identity& identity);
+  std::optional<CompilerResult> look(const CompileInput& input, const Identity& identity);
+  std::optional<CompilerResult> ask_host(const Identity& identity);
+  void tell_host(const Identity& identity, std::string_view entry, const CompiledKernel& kernel);
+  std::optional<CompilerResult> look_into_packs(std::optional<CompiledKernel> kernel);
+  [[nodiscard]] Error nothing_compiles(Error error) const;
   std::optional<CompilerResult> look_on_disk(const Identity& identity, DiskCache::Look look);
 
   int driver_version_;
@@ -74,7 +89,13 @@ class Compiler {
   mutable std::mutex mutex_;
   NvrtcSearchResult search_;             // guarded by mutex_; the first usable one is the choice
   std::shared_ptr<const Nvrtc> loaded_;  // guarded by mutex_
+  HostCache host_;
+  Shelf shelf_;
   std::optional<DiskCache> disk_;
+  std::atomic<std::uint64_t> host_hits_{0};
+  std::atomic<std::uint64_t> pack_hits_{0};
+  std::atomic<std::uint64_t> rejected_by_host_{0};
+  std::atomic_flag host_warned_ = ATOMIC_FLAG_INIT;
   std::atomic<std::uint64_t> disk_hits_{0};
   std::atomic<std::uint64_t> compilations_{0};
 };

@@ -6,8 +6,6 @@
 #include <system_error>
 #include <vector>
 
-#include "runtime/fork_guard.hpp"
-
 namespace osdn {
 namespace {
 
@@ -22,6 +20,8 @@ runtime::CompilerOptions compiler_options(const EngineOptions& options, const De
   compiler.driver_version = device.emulated ? 0 : device.driver_version;
   compiler.disk_cache = options.disk_cache;
   compiler.cache.directory = options.cache_directory;
+  compiler.packs = runtime::pack_files(options.packs);
+  compiler.host_cache = options.host_cache;
   compiler.threads = options.compile_threads;
   compiler.log = runtime::Log(options.log);
   return compiler;
@@ -50,9 +50,7 @@ EngineState::EngineState(const EngineOptions& options, std::shared_ptr<const run
 
 EngineState::Kernels::Answer EngineState::prepare_kernel(const generator::KernelPlan& kernel, const std::string& arch) {
   const runtime::CompileInput input = runtime::compile_input(kernel, arch, lines_);
-  auto identity = compiler_.identify(input);
-  if (!identity) return {std::move(identity).error(), true};
-  return kernels_.get({identity->key, kernel.dynamic_shared}, [&]() -> Kernels::Result {
+  return kernels_.get({compiler_.identify(input).key, kernel.dynamic_shared}, [&]() -> Kernels::Result {
     auto compiled = compiler_.compile(input);
     if (!compiled) return std::move(compiled).error();
     return runtime::LoadedKernel::load(device_, kernel, *compiled);
@@ -60,7 +58,6 @@ EngineState::Kernels::Answer EngineState::prepare_kernel(const generator::Kernel
 }
 
 expected<PreparedOperation> EngineState::prepare_plan(generator::Plan plan) {
-  if (runtime::forked()) return runtime::after_fork();
   const std::string arch = generator::to_string(plan.architecture);
   std::vector<std::future<Kernels::Answer>> others;
   for (std::size_t index = 1; index < plan.kernels.size(); ++index) {
@@ -141,11 +138,11 @@ CacheStatistics EngineState::cache_statistics() const {
   CacheStatistics all;
   all.memory_hits = memory_hits_.load(std::memory_order_relaxed);
   all.disk_hits = compiler_.disk_hits();
+  all.host_hits = compiler_.host_hits();
+  all.pack_hits = compiler_.pack_hits();
   all.misses = compiler_.compilations();
-  if (const runtime::DiskCache* disk = compiler_.disk()) {
-    all.rejected = disk->rejected();
-    all.write_failures = disk->write_failures();
-  }
+  all.rejected = compiler_.rejected();
+  if (const runtime::DiskCache* disk = compiler_.disk()) all.write_failures = disk->write_failures();
   return all;
 }
 

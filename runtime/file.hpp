@@ -16,6 +16,10 @@ class File {
   File& operator=(const File&) = delete;
   [[nodiscard]] bool open() const { return descriptor_ >= 0; }
   [[nodiscard]] int get() const { return descriptor_; }
+  void reset(int descriptor) {
+    close();
+    descriptor_ = descriptor;
+  }
   int close() {
     const int descriptor = std::exchange(descriptor_, -1);
     return descriptor >= 0 ? ::close(descriptor) : 0;

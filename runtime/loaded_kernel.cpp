@@ -31,9 +31,10 @@ expected<std::shared_ptr<const LoadedKernel>> LoadedKernel::load(std::shared_ptr
                                                                  const CompilerResult& compiled) {
   std::shared_ptr<LoadedKernel> loaded(new LoadedKernel(std::move(device)));
   const bool emulated = loaded->device_->description().emulated;
-  const std::string& image = emulated ? compiled.kernel.ptx : compiled.kernel.cubin;
+  // PTX without machine code comes from a pack: the driver compiles it.
+  const std::string& image = emulated || compiled.kernel.cubin.empty() ? compiled.kernel.ptx : compiled.kernel.cubin;
   if (image.empty()) {
-    return Error{ErrorCode::internal, fmt::format("{} was compiled without machine code", plan.entry), ""};
+    return Error{ErrorCode::internal, fmt::format("{} was compiled without code", plan.entry), ""};
   }
   const ContextScope scope(*loaded->device_);
   if (scope.result() != cuda::success) {

@@ -43,7 +43,7 @@ struct KernelReport {
   std::string name;       ///< entry name
   std::string phase;      ///< "preconditioner", "delta_rule"
   std::string arch;       ///< what it was compiled for: "sm_80", "sm_90a", "compute_80"
-  std::string source;     ///< "memory", "disk" or "compiled": where this prepare found it
+  std::string source;     ///< "memory", "host", "pack", "disk" or "compiled": where this prepare found it
   double compile_ms = 0;  ///< NVRTC's time when it was compiled (also for a kernel found in a cache)
   int threads = 0;
   int registers = 0;            ///< per thread; 0 where unknown (PTX only)
@@ -61,10 +61,22 @@ struct CacheStatistics {
   std::uint64_t misses = 0;    ///< compilations
   std::uint64_t rejected = 0;  ///< entries found corrupt, truncated or of another key
   std::uint64_t write_failures = 0;
+  std::uint64_t host_hits = 0;
+  std::uint64_t pack_hits = 0;
 };
 
 enum class LogLevel { debug, info, warning };
 using LogCallback = std::function<void(LogLevel, std::string_view)>;
+
+/// A store of the host's own for compiled kernels (docs/caches.md), looked at before all others. What it gives back is
+/// verified like a file. Both are called by several threads at once, hold up whoever prepares, and must neither throw
+/// nor prepare anything.
+struct HostCache {
+  /// The bytes that were stored under a key (32 hexadecimal digits); nothing where there are none.
+  std::function<std::optional<std::string>(std::string_view key)> load{};
+  /// Keeps the bytes, or does not. Called for what `load` did not have and the user's directory or NVRTC had.
+  std::function<void(std::string_view key, std::string_view entry)> store{};
+};
 
 struct EngineOptions {
   int device = 0;
@@ -76,6 +88,10 @@ struct EngineOptions {
   /// Empty: $OSDN_CACHE_DIR, else $XDG_CACHE_HOME/osdn, else ~/.cache/osdn.
   std::string cache_directory{};
   bool disk_cache = true;
+  /// Files that `osdn pack` wrote, looked at in this order and never written; empty: $OSDN_PACKS, split at colons. One
+  /// that cannot be used is a warning.
+  std::vector<std::string> packs{};
+  HostCache host_cache{};
   /// Check pointers, ranges and cu_seqlens at every launch (copies cu_seqlens back, synchronises): for tests and
   /// debugging.
   bool validate = false;

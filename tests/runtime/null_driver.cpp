@@ -90,6 +90,11 @@ EXPORT Result cuDeviceGetName(char* name, int length, Device) {
   std::strncpy(name, "Null device", static_cast<std::size_t>(length));
   return success;
 }
+/// What it poses as: NULL_DRIVER_ARCH, else 80.
+static int arch() {
+  const char* variable = std::getenv("NULL_DRIVER_ARCH");
+  return variable != nullptr ? std::atoi(variable) : 80;
+}
 EXPORT Result cuDeviceGetAttribute(int* value, int attribute, Device) {
   ENTER(cuDeviceGetAttribute);
   switch (attribute) {
@@ -106,10 +111,10 @@ EXPORT Result cuDeviceGetAttribute(int* value, int attribute, Device) {
       *value = 40 * 1024 * 1024;
       return success;
     case attribute_compute_capability_major:
-      *value = 8;
+      *value = arch() / 10;
       return success;
     case attribute_compute_capability_minor:
-      *value = 0;
+      *value = arch() % 10;
       return success;
     case attribute_max_shared_memory_per_multiprocessor:
       *value = 164 * 1024;
@@ -259,14 +264,9 @@ EXPORT Result cuPointerGetAttribute(void* value, int attribute, DeviceAddress ad
   ENTER(cuPointerGetAttribute);
   DeviceAddress base = 0;
   std::size_t bytes = 0;
+  if (attribute != pointer_attribute_memory_type) return invalid_value;
   if (cuMemGetAddressRange_v2(&base, &bytes, address) != success) return invalid_value;
-  if (attribute == pointer_attribute_memory_type) {
-    *static_cast<int*>(value) = 2;
-  } else if (attribute == pointer_attribute_is_managed || attribute == pointer_attribute_device_ordinal) {
-    *static_cast<int*>(value) = 0;
-  } else {
-    return invalid_value;
-  }
+  *static_cast<int*>(value) = 2;
   return success;
 }
 EXPORT Result cuStreamSynchronize(Stream) {
