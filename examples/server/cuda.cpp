@@ -75,6 +75,7 @@ Cuda::Cuda(const std::string& library, int ordinal) : table_(open(library)) {
 }
 
 Cuda::~Cuda() {
+  table_->context_set(nullptr);  // nothing that may be destroyed stays current
   table_->context_release(device_);
 }
 
