@@ -34,12 +34,30 @@ std::uint64_t bytes_from(const Driver& driver, DevicePointer address, std::uint6
   return covered;
 }
 
-expected<void> check_range(const Driver& driver, const Tensor& tensor) {
+/// Memory of another device: kernels of this one fault on it, or crawl over the bus where peer access is on. Managed
+/// memory belongs to all.
+expected<void> check_device(const DeviceContext& device, const Tensor& tensor) {
+  const Driver& driver = device.driver();
+  unsigned int managed = 0;
+  int ordinal = 0;
+  auto result = driver.pointer_get_attribute(&managed, cuda::pointer_attribute_is_managed, tensor.address);
+  if (result == cuda::success) {
+    result = driver.pointer_get_attribute(&ordinal, cuda::pointer_attribute_device_ordinal, tensor.address);
+  }
+  if (result != cuda::success) return driver.error(result, fmt::format("asking whose memory {} is", tensor.name));
+  if (managed != 0 || ordinal == device.description().ordinal) return {};
+  return invalid(fmt::format("{} is 0x{:x}, memory of device {}; the Engine runs on device {}", tensor.name,
+                             tensor.address, ordinal, device.description().ordinal));
+}
+
+expected<void> check_range(const DeviceContext& device, const Tensor& tensor) {
+  const Driver& driver = device.driver();
   int kind = 0;
   if (driver.pointer_get_attribute(&kind, cuda::pointer_attribute_memory_type, tensor.address) != cuda::success) {
     return invalid(fmt::format("{} is 0x{:x}, which is no device memory of this context", tensor.name, tensor.address));
   }
   if (kind == cuda::memory_type_host) return {};  // pinned host memory that the device can reach: no range to ask for
+  if (auto good = check_device(device, tensor); !good) return good;
   const std::uint64_t covered = bytes_from(driver, tensor.address, tensor.bytes);
   if (covered < tensor.bytes) {
     return invalid(fmt::format("{} is 0x{:x} and needs {} bytes at this shape, but its allocation ends after {}",
@@ -130,9 +148,9 @@ expected<void> check_cu_seqlens(const Driver& driver, const std::vector<Tensor>&
 }
 
 /// Where they lie.
-expected<void> check_places(const Driver& driver, const std::vector<Tensor>& used) {
+expected<void> check_places(const DeviceContext& device, const std::vector<Tensor>& used) {
   for (const Tensor& tensor : used) {
-    if (auto good = check_range(driver, tensor); !good) return good;
+    if (auto good = check_range(device, tensor); !good) return good;
   }
   return check_overlaps(used);
 }
@@ -212,7 +230,7 @@ expected<void> check_thoroughly(const DeviceContext& device, const generator::Pl
   const Driver& driver = device.driver();
   if (scope.result() != cuda::success) return driver.error(scope.result(), "entering the context");
   const std::vector<Tensor> used = those_used(tensors(plan, arguments, plan.workspace(arguments.shape).bytes));
-  if (auto good = check_places(driver, used); !good) return good;
+  if (auto good = check_places(device, used); !good) return good;
   return check_cu_seqlens(driver, used, arguments.cu_seqlens_type, arguments.shape.t, stream);
 }
 
@@ -222,7 +240,7 @@ expected<void> check_thoroughly(const DeviceContext& device, const generator::Pl
   const Driver& driver = device.driver();
   if (scope.result() != cuda::success) return driver.error(scope.result(), "entering the context");
   const std::vector<Tensor> used = those_used(tensors(plan, arguments));
-  if (auto good = check_places(driver, used); !good) return good;
+  if (auto good = check_places(device, used); !good) return good;
   if (auto good = check_slots(driver, used, arguments, stream); !good) return good;
   return check_cu_seqlens(driver, used, arguments.cu_seqlens_type, arguments.shape.t, stream);
 }

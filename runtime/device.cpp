@@ -5,6 +5,8 @@
 #include <array>
 #include <utility>
 
+#include "runtime/fork_guard.hpp"
+
 namespace osdn::runtime {
 namespace {
 
@@ -128,10 +130,14 @@ expected<void> DeviceContext::enter() {
 }
 
 DeviceContext::~DeviceContext() {
-  if (retained_) driver_->primary_context_release(device_);
+  if (retained_ && !forked()) driver_->primary_context_release(device_);
 }
 
 ContextScope::ContextScope(const DeviceContext& device) : driver_(device.driver()) {
+  if (forked()) {  // also what lets destructors in a child leave the parent's handles alone
+    result_ = cuda::error_not_initialized;
+    return;
+  }
   cuda::Context current = nullptr;
   result_ = driver_.context_get_current(&current);
   if (result_ != cuda::success || current == device.context()) return;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "runtime/fork_guard.hpp"
 #include "runtime/library.hpp"
 
 namespace osdn::runtime {
@@ -60,6 +61,7 @@ std::vector<Place> driver_places(std::string_view option) {
 }
 
 expected<std::shared_ptr<const Driver>> load_driver(std::string_view option) {
+  if (forked()) return after_fork();
   const std::vector<Place> places = driver_places(option);
   std::string tried;
   for (const Place& place : places) {
@@ -75,6 +77,7 @@ expected<std::shared_ptr<const Driver>> load_driver(std::string_view option) {
     if (const cuda::Result result = driver.init(0); result != cuda::success) {
       return driver.error(result, fmt::format("initialising {}", driver.library));
     }
+    watch_for_forks();
     if (const cuda::Result result = driver.driver_get_version(&driver.version); result != cuda::success) {
       return driver.error(result, "asking for the driver's version");
     }
@@ -84,6 +87,7 @@ expected<std::shared_ptr<const Driver>> load_driver(std::string_view option) {
 }
 
 Error Driver::error(cuda::Result result, std::string_view what) const {
+  if (forked()) return after_fork();
   const char* symbol = nullptr;
   const char* text = nullptr;
   if (get_error_name(result, &symbol) != cuda::success) symbol = nullptr;

@@ -19,6 +19,7 @@ using GraphExec = struct GraphExecTag*;    // CUgraphExec
 
 inline constexpr Result success = 0;
 inline constexpr Result error_out_of_memory = 2;
+inline constexpr Result error_not_initialized = 3;
 inline constexpr Result error_no_device = 100;
 inline constexpr Result error_invalid_device = 101;
 inline constexpr Result error_invalid_context = 201;
@@ -41,6 +42,8 @@ inline constexpr int function_max_dynamic_shared_size_bytes = 8;
 
 // CUpointer_attribute
 inline constexpr int pointer_attribute_memory_type = 2;
+inline constexpr int pointer_attribute_is_managed = 8;
+inline constexpr int pointer_attribute_device_ordinal = 9;
 
 inline constexpr int memory_type_host = 1;  // CUmemorytype
 

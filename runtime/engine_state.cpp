@@ -6,6 +6,8 @@
 #include <system_error>
 #include <vector>
 
+#include "runtime/fork_guard.hpp"
+
 namespace osdn {
 namespace {
 
@@ -58,6 +60,7 @@ EngineState::Kernels::Answer EngineState::prepare_kernel(const generator::Kernel
 }
 
 expected<PreparedOperation> EngineState::prepare_plan(generator::Plan plan) {
+  if (runtime::forked()) return runtime::after_fork();
   const std::string arch = generator::to_string(plan.architecture);
   std::vector<std::future<Kernels::Answer>> others;
   for (std::size_t index = 1; index < plan.kernels.size(); ++index) {

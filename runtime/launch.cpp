@@ -7,6 +7,7 @@
 #include "generator/fields.hpp"
 #include "runtime/check_arguments.hpp"
 #include "runtime/decode_pass.hpp"
+#include "runtime/fork_guard.hpp"
 #include "runtime/prepared.hpp"
 #include "runtime/tensor_maps.hpp"
 #include "templates/parameters.cuh"
@@ -85,6 +86,7 @@ DecodeParameters parameters(const generator::Plan& plan, const DecodeArguments& 
 }  // namespace
 
 expected<void> PreparedState::launch(const ForwardArguments& arguments, Stream stream) const {
+  if (runtime::forked()) return runtime::after_fork();
   if (generator::is_decode(plan_.problem)) return runtime::wrong_arguments("osdn_decode", "DecodeArguments");
   // An empty batch is as legal as an empty sequence; there is nothing to write for it.
   if (arguments.shape.b == 0 && !arguments.shape.packed()) return {};
@@ -97,6 +99,7 @@ expected<void> PreparedState::launch(const ForwardArguments& arguments, Stream s
 }
 
 expected<void> PreparedState::launch(const DecodeArguments& arguments, Stream stream) const {
+  if (runtime::forked()) return runtime::after_fork();
   if (!generator::is_decode(plan_.problem)) return runtime::wrong_arguments("osdn_forward", "ForwardArguments");
   if (arguments.shape.b == 0 && !arguments.shape.packed()) return {};
   if (auto good = runtime::check_on_sight(plan_, arguments); !good) return good;

@@ -264,9 +264,14 @@ EXPORT Result cuPointerGetAttribute(void* value, int attribute, DeviceAddress ad
   ENTER(cuPointerGetAttribute);
   DeviceAddress base = 0;
   std::size_t bytes = 0;
-  if (attribute != pointer_attribute_memory_type) return invalid_value;
   if (cuMemGetAddressRange_v2(&base, &bytes, address) != success) return invalid_value;
-  *static_cast<int*>(value) = 2;
+  if (attribute == pointer_attribute_memory_type) {
+    *static_cast<int*>(value) = 2;
+  } else if (attribute == pointer_attribute_is_managed || attribute == pointer_attribute_device_ordinal) {
+    *static_cast<int*>(value) = 0;
+  } else {
+    return invalid_value;
+  }
   return success;
 }
 EXPORT Result cuStreamSynchronize(Stream) {
