@@ -108,16 +108,16 @@ std::string has_kernels(const Problem&, const Config& config, const Architecture
 
 std::string cutting(const Problem& problem, const Config& config, const Architecture& architecture) {
   if (config.cut == Cut::never) return {};
-  if (config.schedule != Schedule::portable) {
-    return fmt::format("cut = {} has kernels with schedule = portable only: choose that, or cut = never",
+  if (config.schedule == Schedule::hopper_fused) {
+    return fmt::format("cut = {} has kernels with schedule = portable and hopper only: choose these, or cut = never",
                        name_of(config.cut));
   }
   if (config.segment % config.chunk != 0) {
     return fmt::format("segment = {} is not a multiple of chunk = {}: choose a longer segment or a smaller chunk",
                        config.segment, config.chunk);
   }
-  for (const Phase* phase : {&segment_jacobian, &segment_correction, &segment_states}) {
-    const bool is_launched = phase == &segment_states || problem.precondition != Precondition::none;
+  for (const Phase* phase : {&segment_jacobian, &segment_correction, &segment_transfer, &segment_states}) {
+    const bool is_launched = phase->reader == delta_rule_phase || problem.precondition != Precondition::none;
     if (!is_launched) continue;
     std::string broken = shared_memory_of(*phase, "cut = never", problem, config, architecture);
     if (!broken.empty()) return broken;

@@ -29,8 +29,9 @@ std::vector<const Phase*> phases(const Problem& problem, const Config& config) {
     if (!preconditioned) return {&delta_rule_of(config)};
     return {&preconditioner, &delta_rule_of(config)};
   }
-  if (!preconditioned) return {&segment_transfer, &segment_states, &delta_rule};
-  return {&preconditioner, &segment_jacobian, &segment_correction, &segment_transfer, &segment_states, &delta_rule};
+  if (!preconditioned) return {&segment_transfer, &segment_states, &delta_rule_of(config)};
+  return {&preconditioner,   &segment_jacobian, &segment_correction,
+          &segment_transfer, &segment_states,   &delta_rule_of(config)};
 }
 
 /// CTAs per segment (of segment_states and segment_correction: per sequence) and head.

@@ -82,6 +82,21 @@ void add_hopper(std::vector<Candidate>& out, const Problem& problem, const Archi
         }
 }
 
+// The Hopper schedule cut, with the default's preconditioner.
+void add_hopper_cuts(std::vector<Candidate>& out, const Problem& problem, const Architecture& architecture,
+                     const Shape& shape, const Config& usual) {
+  std::vector<Candidate> whole;
+  add_hopper(whole, problem, architecture);
+  for (const int tokens : segments)
+    for (const Candidate& found : whole) {
+      Config config = found.config;
+      if (config.preconditioner != usual.preconditioner) continue;
+      config.cut = Cut::automatic;
+      config.segment = tokens;
+      if (cutting(config, architecture, shape).cut) out.push_back(candidate(problem, config, architecture));
+    }
+}
+
 // A warp for every tile of 16 value columns, up to as many as let two CTAs stand on a multiprocessor: one's loads hide
 // the other's arithmetic.
 expected<Config> default_decode_config(const Problem& problem, const Architecture& architecture) {
@@ -194,6 +209,7 @@ expected<std::vector<Candidate>> configuration_space(const Problem& given, const
             config.preconditioner_warps = choice.preconditioner_warps;
             add();
           }
+  if (architecture.number == 90) add_hopper_cuts(*out, problem, architecture, shape, *usual);
   return out;
 }
 

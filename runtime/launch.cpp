@@ -26,6 +26,7 @@ void set_workspace(ForwardParameters& p, const generator::Plan& plan, const Forw
   const auto workspace = plan.workspace(a.shape);
   const generator::Cutting cutting = plan.cutting(a.shape);
   p.segment = cutting.cut ? cutting.segment : whole_sequence;
+  p.segments = cutting.cut ? cutting.segments : p.sequences;
   const bool preconditioned = plan.problem.precondition != Precondition::none;
   const auto at = [&](std::size_t offset) { return pointer<float>(a.workspace + offset); };
   if (preconditioned) {

@@ -37,6 +37,7 @@ struct ForwardParameters {
   int* segment_moves;     // how far the last correction moved segment_d (segment_entries.cuh)
   int* cut_rounds;        // [N, HV, 2] rounds until every entry d stood still (0: not yet), segments replayed in turn
   long long segment;      // tokens of a segment; whole_sequence where none is cut
+  long long segments;     // numbers that segments may have; the sequences where none is cut
 
   float eta;
   float d_min;

@@ -21,7 +21,8 @@ constexpr std::uint64_t cover_seed = 3;
 constexpr std::string_view crossed[] = {"schedule", "preconditioner"};
 // So does each way to cut. The space of a problem has none of them, for whether they pay depends on the shape. Segments
 // are the shortest there are, so that few tokens are several; a cut_fill of 1000 cuts on every device.
-constexpr const char* cuts[] = {"cut=fixed,segment=64", "cut=automatic,segment=64,cut_fill=1000"};
+constexpr const char* cuts[] = {"cut=fixed,segment=64", "cut=automatic,segment=64,cut_fill=1000",
+                                "schedule=hopper,cut=fixed,segment=64"};
 
 constexpr const char* problems[] = {
     "osdn_forward:apf=none",

@@ -1,7 +1,8 @@
 // The chains of chunks that a persistent CTA works through, and its shared memory.
 //
-// A chain is a sequence, a value head and a block of value columns. Every role walks the same chains in the same order
-// and counts chunks through: a chunk's stage and phase follow from its number among all the CTA's chunks.
+// A chain is a sequence (or segment of one), a value head and a block of value columns. Every role walks the same
+// chains in the same order and counts chunks through: a chunk's stage and phase follow from its number among all the
+// CTA's chunks.
 #pragma once
 
 #include "device/element.cuh"
@@ -27,20 +28,26 @@ struct Chain {
   int split;
   int head;
   int key_head;
-  long long n;
-  long long begin;  // first token, counted over the whole batch
+  long long n;        // of the sequence
+  long long segment;  // its number over the whole batch
+  bool exists;        // some numbers have no segment: no tokens, and no states
+  bool is_last;       // of its sequence: what it ends with is final
+  long long begin;    // first token, counted over the whole batch
   long long first_chunk;
   int tokens;  // a tensor map counts no more than fit in an int
 
   Chain(const ForwardParameters& p, unsigned number)
       : split(static_cast<int>(number % Traits::value_split)),
         head(static_cast<int>(number / Traits::value_split % p.value_heads)),
-        key_head(head / (p.value_heads / p.key_heads)),
-        n(number / Traits::value_split / p.value_heads) {
-    const Sequence sequence = find_sequence<Traits::chunk>(p, n);
-    begin = sequence.begin;
-    first_chunk = sequence.first_chunk;
-    tokens = static_cast<int>(sequence.length);
+        key_head(head / (p.value_heads / p.key_heads)) {
+    const Segment work = find_work<Traits>(p, number / Traits::value_split / p.value_heads);
+    n = work.sequence;
+    segment = work.number;
+    exists = work.exists();
+    is_last = work.is_last();
+    begin = work.part.begin;
+    first_chunk = work.part.first_chunk;
+    tokens = exists ? static_cast<int>(work.part.length) : 0;
   }
 };
 
@@ -52,7 +59,8 @@ inline unsigned forgotten(unsigned number) {
 
 template <class Traits, class F>
 inline void for_each_chain(const ForwardParameters& p, F f) {
-  const unsigned count = static_cast<unsigned>(p.sequences * p.value_heads * Traits::value_split);
+  const long long items = Traits::segmented ? p.segments : p.sequences;
+  const unsigned count = static_cast<unsigned>(items * p.value_heads * Traits::value_split);
 #pragma unroll 1
   for (unsigned number = blockIdx.x; number < count; number += gridDim.x) f(number);
 }

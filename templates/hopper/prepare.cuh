@@ -297,7 +297,7 @@ struct HopperPreparation {
         prepare(chain, token, in);
       }
       if constexpr (!preconditioned) {  // nobody else would write the d that is asked for
-        if (p.final_d != nullptr && chain.split == 0 && Group::thread() < K) {
+        if (p.final_d != nullptr && chain.is_last && chain.split == 0 && Group::thread() < K) {
           p.final_d[(chain.n * p.value_heads + chain.head) * K + Group::thread()] = 1.0F;
         }
       }

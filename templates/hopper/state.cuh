@@ -221,9 +221,15 @@ struct HopperState {
     slot.next();
   }
 
-  /// Where a chain's state lies, from the first of the CTA's value columns on.
-  long long state_offset(const Chain<Traits>& chain) const {
-    return (chain.n * p.value_heads + chain.head) * K * Traits::V + chain.split * Shared::block_v;
+  /// Where the state of a chain of sequence or segment `item` lies, from the first of the CTA's value columns on.
+  long long state_offset(const Chain<Traits>& chain, long long item) const {
+    return (item * p.value_heads + chain.head) * K * Traits::V + chain.split * Shared::block_v;
+  }
+
+  /// The state that a chain begins with; null: zeros.
+  const float* entry_state(const Chain<Traits>& chain) const {
+    if (Traits::segmented && p.segment_states != nullptr) return p.segment_states + state_offset(chain, chain.segment);
+    return p.initial_state == nullptr ? nullptr : p.initial_state + state_offset(chain, chain.n);
   }
 
   void run() {
@@ -233,7 +239,8 @@ struct HopperState {
       int left;
       {
         const Chain<Traits> chain(p, number);
-        const float* const from = p.initial_state == nullptr ? nullptr : p.initial_state + state_offset(chain);
+        if (Traits::segmented && !chain.exists) return;
+        const float* const from = entry_state(chain);
         for_each_state(h, [&](int feature, int column, float& x) {
           x = from != nullptr ? from[feature * Traits::V + column] : 0.0F;
         });
@@ -247,7 +254,9 @@ struct HopperState {
         o += C * (static_cast<long long>(p.value_heads) * Traits::V);
       }
       if (p.final_state != nullptr) {
-        float* const to = p.final_state + state_offset(Chain<Traits>(p, forgotten(number)));
+        const Chain<Traits> chain(p, forgotten(number));
+        if (Traits::segmented && !chain.is_last) return;
+        float* const to = p.final_state + state_offset(chain, chain.n);
         for_each_state(h, [&](int feature, int column, float& x) { to[feature * Traits::V + column] = x; });
       }
     });

@@ -104,6 +104,21 @@ TEST(Hopper, PlansAPersistentKernelBehindThePreconditioner) {
   EXPECT_EQ(ctas({.b = 8, .t = 100, .h = 64, .hv = 64}), 132);
 }
 
+TEST(Hopper, CutsWithASegmentAChain) {
+  const Plan made =
+      plan(Problem{}, hopper("warps=4,value_split=2,stages=2,cut=fixed,segment=256"), h100).value_or_throw();
+  const Shape shape{.b = 1, .t = 1000, .h = 3, .hv = 3, .n = 5};
+  const Launches launches = made.launches(shape);
+  const Launch& last = *(launches.end() - 1);
+  EXPECT_EQ(made.kernels[last.kernel].phase, "delta_rule_hopper");
+  EXPECT_NE(made.kernels[last.kernel].source.find("segmented = true"), std::string::npos);
+  EXPECT_EQ(last.ctas, (3 + 5) * 3 * 2);  // ⌊1000 / 256⌋ + N segments
+  const Launches long_ones = made.launches({.b = 1, .t = 65536, .h = 1, .hv = 1});
+  EXPECT_EQ((long_ones.end() - 1)->ctas, 132);
+  EXPECT_EQ(check({}, parse_config("schedule=hopper_fused,warps=8,cut=fixed").value_or_throw(), h100).error().context,
+            "has_kernels");
+}
+
 TEST(Hopper, HasItsCandidatesOnHopperAlone) {
   const auto count = [](const char* name, bool legal) {
     const auto space = configuration_space(Problem{}, find_architecture(name).value_or_throw()).value_or_throw();
@@ -116,6 +131,14 @@ TEST(Hopper, HasItsCandidatesOnHopperAlone) {
   // {128 columns in 8 warps or 64 in 4} × {1 or 2 stages: three do not fit} × the preconditioner's 8 choices and 2
   // of chunked
   EXPECT_EQ(count("sm_90", true), 4 * 10);
+  // Cut with segments of 512 to 4096 tokens: these four with the default's preconditioner in 4 or 8 warps.
+  const auto cut = configuration_space(Problem{}, h100, {.b = 1, .t = 65536, .h = 2, .hv = 2}).value_or_throw();
+  EXPECT_EQ(std::count_if(cut.begin(), cut.end(),
+                          [](const Candidate& c) {
+                            return c.config.schedule == Schedule::hopper && c.config.cut == Cut::automatic &&
+                                   c.refusal.empty();
+                          }),
+            4 * 4 * 2);
 }
 
 }  // namespace

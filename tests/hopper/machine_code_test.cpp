@@ -84,6 +84,8 @@ TEST_P(MachineCode, HoldsTheProductsAndNothingInLocalMemory) {
 INSTANTIATE_TEST_SUITE_P(Hopper, MachineCode,
                          testing::Values(KernelCase{"osdn_forward:k=128,v=128,apf=per_token,qk_l2norm=1",
                                                     "schedule=hopper,warps=8,stages=2", 48},
+                                         KernelCase{"osdn_forward:k=128,v=128,apf=per_token,qk_l2norm=1",
+                                                    "schedule=hopper,warps=8,stages=2,cut=fixed", 48},
                                          KernelCase{"osdn_forward:k=128,v=128,apf=per_channel",
                                                     "schedule=hopper,warps=4,value_split=2,stages=2", 48},
                                          KernelCase{"osdn_forward:k=128,v=128,type=fp16,precondition=none,qk_l2norm=1",
