@@ -84,20 +84,6 @@ expected<void> check_alignment(std::span<const Tensor> all) {
   return {};
 }
 
-/// For kernels that do not take strides yet.
-expected<void> check_dense(const generator::Plan& plan, const ForwardArguments& a) {
-  const RowLayouts rows = row_layouts(plan.problem, a);
-  for (const auto& [name, layout] :
-       {std::pair("q", rows.q), std::pair("k", rows.k), std::pair("v", rows.v), std::pair("beta", rows.beta),
-        std::pair("log_gamma", rows.log_gamma), std::pair("o", rows.o)}) {
-    if (layout.empty() || layout.is_dense()) continue;
-    return Error{ErrorCode::unsupported,
-                 fmt::format("{}_strides leave gaps or change the order: the kernels take dense tensors only", name),
-                 ""};
-  }
-  return {};
-}
-
 /// What a step has besides a pass.
 expected<void> check_pools(const generator::Plan& plan, const DecodeArguments& a) {
   const bool preconditioned = plan.problem.precondition != Precondition::none;
@@ -141,7 +127,6 @@ expected<void> check_on_sight(const generator::Plan& plan, const DecodeArguments
   if (auto good = check_pools(plan, arguments); !good) return good;
   if (auto good = check_presence(plan, pass); !good) return good;
   if (auto good = check_strides(plan.problem, pass); !good) return good;
-  if (auto good = check_dense(plan, pass); !good) return good;
   return check_alignment(tensors(plan, arguments));
 }
 
@@ -151,7 +136,6 @@ expected<void> check_on_sight(const generator::Plan& plan, const ForwardArgument
   if (auto good = check_grids(plan, arguments.shape); !good) return good;
   if (auto good = check_presence(plan, arguments); !good) return good;
   if (auto good = check_strides(plan.problem, arguments); !good) return good;
-  if (auto good = check_dense(plan, arguments); !good) return good;
   if (arguments.checkpoint_every != 0 || arguments.checkpoint_state != 0 || arguments.checkpoint_d != 0) {
     return Error{ErrorCode::unsupported, "osdn_forward's kernels write no checkpoints: checkpoint_every must be 0", ""};
   }

@@ -9,6 +9,7 @@
 #include "runtime/decode_pass.hpp"
 #include "runtime/fork_guard.hpp"
 #include "runtime/prepared.hpp"
+#include "runtime/row_layout.hpp"
 #include "runtime/tensor_maps.hpp"
 #include "templates/parameters.cuh"
 
@@ -20,6 +21,19 @@ namespace cuda = runtime::cuda;
 template <class T>
 T* pointer(DevicePointer address) {
   return reinterpret_cast<T*>(address);
+}
+
+RowStrides strides_of(const runtime::RowLayout& rows) {
+  return {rows.strides.batch, rows.strides.token, rows.strides.head};
+}
+
+void set_strides(ForwardParameters& p, const runtime::RowLayouts& rows) {
+  p.q_strides = strides_of(rows.q);
+  p.k_strides = strides_of(rows.k);
+  p.v_strides = strides_of(rows.v);
+  p.o_strides = strides_of(rows.o);
+  p.beta_strides = strides_of(rows.beta);
+  p.log_gamma_strides = strides_of(rows.log_gamma);
 }
 
 void set_workspace(ForwardParameters& p, const generator::Plan& plan, const ForwardArguments& a) {
@@ -60,6 +74,7 @@ ForwardParameters parameters(const generator::Plan& plan, const ForwardArguments
   p.o = pointer<void>(a.o);
   p.final_state = pointer<float>(a.final_state);
   p.final_d = pointer<float>(a.final_d);
+  set_strides(p, runtime::row_layouts(plan.problem, a));
   set_workspace(p, plan, a);
   const Hyperparameters& h = a.hyperparameters;
   p.eta = h.eta;

@@ -26,9 +26,15 @@ RowLayout layout(const Shape& shape, std::int64_t heads, std::int64_t row, std::
                  const Strides& given) {
   RowLayout out{shape.b, shape.t, heads, row, element_bytes, given};
   Strides& s = out.strides;
-  if (s.head == 0 || heads <= 1) s.head = row;
-  if (s.token == 0 || shape.t <= 1) s.token = product(heads, s.head);
-  if (s.batch == 0 || shape.b <= 1) s.batch = std::max(product(shape.t, s.token), product(heads, s.head));
+  const auto token = [&] { return product(heads, s.head); };
+  const auto batch = [&] { return std::max(product(shape.t, s.token), product(heads, s.head)); };
+  if (s.head <= 0) s.head = row;
+  if (s.token <= 0) s.token = token();
+  if (s.batch <= 0) s.batch = batch();
+  // Nobody takes a step along an axis of one: whatever its stride was, it is none that anything could refuse.
+  if (heads <= 1) s.head = row;
+  if (shape.t <= 1) s.token = token();
+  if (shape.b <= 1) s.batch = batch();
   return out;
 }
 

@@ -53,7 +53,7 @@ struct DecodeStep {
         split(value_block),
         head(value_head),
         sequence(find_sequence<decode_tokens>(parameters.pass, n)),
-        tokens(parameters, value_head, value_block, sequence.begin) {}
+        tokens(parameters, value_head, value_block, sequence) {}
 
   /// Index of this CTA's columns in row `row` of a pool of states; of its features in one of d.
   long long in_states(long long row) const {
@@ -96,8 +96,8 @@ struct DecodeStep {
     for (int t = 0; t < count; ++t) {
       const float o = state.step(tokens.token(t, tile * Tile::width));
       if (lane_id() >= 16) {
-        const long long row = (sequence.begin + first + t) * p.pass.value_heads + head;
-        Out* const to = static_cast<Out*>(p.pass.o) + row * Traits::V + split * Tokens::block_v + tile * Tile::width;
+        Out* const to = first_row(static_cast<Out*>(p.pass.o), p.pass.o_strides, sequence, head) +
+                        (first + t) * p.pass.o_strides.token + split * Tokens::block_v + tile * Tile::width;
         to[Tile::own_column()] = Tokens::Type::from_float(o);
       }
       if (--until > 0) continue;

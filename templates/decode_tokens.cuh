@@ -46,15 +46,15 @@ struct DecodeTokens {
   const int head;
   const int key_head;
   const int first_column;  // of the values
-  const long long begin;   // the sequence's first token, counted over the whole batch
+  const Sequence sequence;
   float* shared;
 
-  DecodeTokens(const DecodeParameters& parameters, int value_head, int split, long long first_token)
+  DecodeTokens(const DecodeParameters& parameters, int value_head, int split, const Sequence& of)
       : p(parameters),
         head(value_head),
         key_head(value_head / (parameters.pass.value_heads / parameters.pass.key_heads)),
         first_column(split * block_v),
-        begin(first_token) {
+        sequence(of) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
     shared = reinterpret_cast<float*>(shared_memory);
   }
@@ -96,26 +96,27 @@ struct DecodeTokens {
     float gamma = 1;
     const bool has_scalars = threadIdx.x < count;
     if (has_scalars) {
-      beta = load_beta<Traits>(p.pass, begin + first + threadIdx.x, head);
-      gamma = Forgetting<Traits>::gamma(p.pass, begin + first + threadIdx.x, head);
+      beta = load_beta<Traits>(p.pass, sequence, first + threadIdx.x, head);
+      gamma = Forgetting<Traits>::gamma(p.pass, sequence, first + threadIdx.x, head);
     }
     // One loop over all three: at one token every thread has one load at most, and all are in flight at once.
     for (int i = threadIdx.x; i < count * vectors; i += threads) {
       const int t = i / vectors;
       const int vector = i % vectors;
-      const long long token = begin + first + t;
+      const long long token = first + t;
       const Storage* from;
       float* to;
       if (vector < 2 * key_vectors) {
         const bool is_key = vector < key_vectors;
         const int column = vector % key_vectors * per_vector;
-        from = static_cast<const Storage*>(is_key ? p.pass.k : p.pass.q) + (token * p.pass.key_heads + key_head) * K;
-        from += column;
+        const RowStrides& strides = is_key ? p.pass.k_strides : p.pass.q_strides;
+        from = first_row(static_cast<const Storage*>(is_key ? p.pass.k : p.pass.q), strides, sequence, key_head);
+        from += token * strides.token + column;
         to = (is_key ? keys(t) : queries(t)) + column;
       } else {
         const int column = (vector - 2 * key_vectors) * per_vector;
-        from = static_cast<const Storage*>(p.pass.v) + (token * p.pass.value_heads + head) * Traits::V;
-        from += first_column + column;
+        from = first_row(static_cast<const Storage*>(p.pass.v), p.pass.v_strides, sequence, head);
+        from += token * p.pass.v_strides.token + first_column + column;
         to = values(t) + column;
       }
       float x[per_vector];
@@ -127,7 +128,7 @@ struct DecodeTokens {
     }
     if constexpr (Forgetting<Traits>::per_channel) {  // γ waits where w will stand
       for (int i = threadIdx.x; i < count * K; i += threads) {
-        writes(i / K)[i % K] = Forgetting<Traits>::gamma(p.pass, begin + first + i / K, head, i % K);
+        writes(i / K)[i % K] = Forgetting<Traits>::gamma(p.pass, sequence, first + i / K, head, i % K);
       }
     }
     if (has_scalars) {

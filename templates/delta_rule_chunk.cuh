@@ -100,12 +100,10 @@ struct DeltaRuleChunk {
     gain = query_scale + C;
     gamma = gain + C;
     const int key_head = head / (p.value_heads / p.key_heads);
-    const long long key_offset = (s.begin * p.key_heads + key_head) * K;
-    const long long value_offset = (s.begin * p.value_heads + head) * Traits::V + split * block_v;
-    q_rows = static_cast<const Storage*>(p.q) + key_offset;
-    k_rows = static_cast<const Storage*>(p.k) + key_offset;
-    v_rows = static_cast<const Storage*>(p.v) + value_offset;
-    o_rows = static_cast<Storage*>(p.o) + value_offset;
+    q_rows = first_row(static_cast<const Storage*>(p.q), p.q_strides, s, key_head);
+    k_rows = first_row(static_cast<const Storage*>(p.k), p.k_strides, s, key_head);
+    v_rows = first_row(static_cast<const Storage*>(p.v), p.v_strides, s, head) + split * block_v;
+    o_rows = first_row(static_cast<Storage*>(p.o), p.o_strides, s, head) + split * block_v;
   }
 
   template <class T>
@@ -115,8 +113,6 @@ struct DeltaRuleChunk {
   Storage* stage(int offset, int stride, long long c) const {
     return at<Storage>(offset) + static_cast<int>(c % Traits::stages) * C * stride;
   }
-  long long key_row() const { return static_cast<long long>(p.key_heads) * K; }
-  long long value_row() const { return static_cast<long long>(p.value_heads) * Traits::V; }
   int rows_of(long long c) const {
     const long long left = sequence.length - c * C;
     return left < C ? static_cast<int>(left) : C;
@@ -127,15 +123,15 @@ struct DeltaRuleChunk {
     if (c < sequence.chunks) {
       const int valid = rows_of(c);
       const long long first = c * C;
-      copy_tile_async<C, K, k_stride, threads>(stage(layout.k, k_stride, c), k_rows + first * key_row(), key_row(),
-                                               valid);
+      copy_tile_async<C, K, k_stride, threads>(stage(layout.k, k_stride, c), k_rows + first * p.k_strides.token,
+                                               p.k_strides.token, valid);
       if constexpr (reads_out) {
-        copy_tile_async<C, K, k_stride, threads>(stage(layout.q, k_stride, c), q_rows + first * key_row(), key_row(),
-                                                 valid);
+        copy_tile_async<C, K, k_stride, threads>(stage(layout.q, k_stride, c), q_rows + first * p.q_strides.token,
+                                                 p.q_strides.token, valid);
       }
       if (has_values) {
-        copy_tile_async<C, block_v, v_stride, threads>(stage(layout.v, v_stride, c), v_rows + first * value_row(),
-                                                       value_row(), valid);
+        copy_tile_async<C, block_v, v_stride, threads>(stage(layout.v, v_stride, c), v_rows + first * p.v_strides.token,
+                                                       p.v_strides.token, valid);
       }
     }
     copy_async_commit();
@@ -155,14 +151,14 @@ struct DeltaRuleChunk {
 
   /// What each row has one of: β, norms, gain, γ. Rows behind the end get what leaves everything as it is.
   void make_rows() {
-    const long long first = sequence.begin + chunk * C;
+    const long long first = chunk * C;
     for (int i = threadIdx.x; i < C; i += threads) {
       const bool valid = i < rows;
-      beta[i] = valid ? load_beta<Traits>(p, first + i, head) : 0.0F;
+      beta[i] = valid ? load_beta<Traits>(p, sequence, first + i, head) : 0.0F;
       if constexpr (preconditioned) {
-        gain[i] = valid ? p.gain[head * all_tokens(p) + first + i] : 0.0F;
+        gain[i] = valid ? p.gain[head * all_tokens(p) + sequence.begin + first + i] : 0.0F;
         if constexpr (Forgetting<Traits>::active && !Forgetting<Traits>::per_channel) {
-          gamma[i] = valid ? Forgetting<Traits>::gamma(p, first + i, head) : 1.0F;
+          gamma[i] = valid ? Forgetting<Traits>::gamma(p, sequence, first + i, head) : 1.0F;
         }
       }
     }
@@ -212,7 +208,7 @@ struct DeltaRuleChunk {
 
   float gamma_of(int row, int feature) const {
     if constexpr (Forgetting<Traits>::per_channel) {
-      return Forgetting<Traits>::gamma(p, sequence.begin + chunk * C + row, head, feature);
+      return Forgetting<Traits>::gamma(p, sequence, chunk * C + row, head, feature);
     }
     return Forgetting<Traits>::active ? gamma[row] : 1.0F;
   }
@@ -374,11 +370,11 @@ struct DeltaRuleChunk {
   void store_output(int tile) const {
     constexpr int per_vector = 16 / sizeof(Storage);
     constexpr int vectors = 16 / per_vector;
-    Storage* first = o_rows + chunk * C * value_row() + 16 * tile;
+    Storage* first = o_rows + chunk * C * p.o_strides.token + 16 * tile;
     for (int i = lane_id(); i < rows * vectors; i += 32) {
       const int row = i / vectors;
       const int column = (i % vectors) * per_vector;
-      *reinterpret_cast<uint4*>(first + row * value_row() + column) =
+      *reinterpret_cast<uint4*>(first + row * p.o_strides.token + column) =
           *reinterpret_cast<const uint4*>(v + row * v_stride + 16 * tile + column);
     }
   }

@@ -4,6 +4,13 @@
 
 namespace osdn {
 
+/// Elements from one batch entry, token and head of a tensor to the next; each row is dense.
+struct RowStrides {
+  long long batch;
+  long long token;
+  long long head;
+};
+
 struct ForwardParameters {
   // Sizes: tokens per batch entry (all tokens of a packed batch), key and value heads, sequences.
   long long tokens;
@@ -23,6 +30,13 @@ struct ForwardParameters {
   void* o;
   float* final_state;
   float* final_d;
+
+  RowStrides q_strides;
+  RowStrides k_strides;
+  RowStrides v_strides;
+  RowStrides o_strides;
+  RowStrides beta_strides;
+  RowStrides log_gamma_strides;
 
   // Workspace: what the preconditioner phase tells the delta rule phase.
   float* gain;      // [HV, B·T] μ_t z_t, the scalar that moves d

@@ -141,12 +141,13 @@ struct PreconditionerChunk {
     float b;
     float log_gamma;
   };
-  static RowInputs load_row(const ForwardParameters& p, long long first_token, int head, int rows) {
+  static RowInputs load_row(const ForwardParameters& p, const Sequence& sequence, long long first_token, int head,
+                            int rows) {
     const int row = Group::thread();
     if (row >= rows) return {0.0F, 0.0F};
     const long long token = first_token + row;
-    return {Traits::beta_aware ? load_beta<Traits>(p, token, head) : 1.0F,
-            forgets ? log_forgetting<Traits>(p, token, head) : 0.0F};
+    return {Traits::beta_aware ? load_beta<Traits>(p, sequence, token, head) : 1.0F,
+            forgets ? log_forgetting<Traits>(p, sequence, token, head) : 0.0F};
   }
 
   /// Sets a feature of d. All threads that read it meet at a barrier first.

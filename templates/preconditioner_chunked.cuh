@@ -51,7 +51,7 @@ struct PreconditionerChunked {
       const long long first = c * C;
       copy_tile_async<C, K, stride, Group::threads>(stage(c), head.k_rows + first * head.key_row(), head.key_row(),
                                                     rows_of(c));
-      row = Chunk<Group>::load_row(p, head.sequence.begin + first, head.head, rows_of(c));
+      row = Chunk<Group>::load_row(p, head.sequence, first, head.head, rows_of(c));
     }
     copy_async_commit();
     return row;

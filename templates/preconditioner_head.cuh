@@ -37,14 +37,15 @@ struct PreconditionerHead {
     extern __shared__ __align__(16) unsigned char shared_memory[];
     shared = shared_memory;
     const int key_head = head / (p.value_heads / p.key_heads);
-    k_rows = static_cast<const Storage*>(p.k) + (sequence.begin * p.key_heads + key_head) * K;
+    k_rows = first_row(static_cast<const Storage*>(p.k), p.k_strides, sequence, key_head);
   }
 
   template <class T>
   T* at(int offset) const {
     return reinterpret_cast<T*>(shared + offset);
   }
-  long long key_row() const { return static_cast<long long>(p.key_heads) * K; }
+  /// From one key of k_rows to the next.
+  long long key_row() const { return p.k_strides.token; }
 
   /// Calls f(slot, feature) for this thread's features.
   template <class F>
@@ -96,7 +97,7 @@ struct PreconditionerHead {
   }
 
   float load_b(long long token) const {
-    return load_beta<Traits>(p, sequence.begin + token, head);
+    return load_beta<Traits>(p, sequence, token, head);
   }
 
   /// The 16 sums over the CTA of each thread's x: lane l of every warp returns the sum of x[l % 16].

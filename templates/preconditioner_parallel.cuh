@@ -98,12 +98,12 @@ struct PreconditionerGroup : PreconditionerHead<Traits> {
         squares[row] = squared_norm;
         key_scale[row] = scale;
         if constexpr (forgets && !per_channel) {
-          gamma[row] = valid ? Forgetting<Traits>::gamma(p, this->sequence.begin + token, this->head) : 1.0F;
+          gamma[row] = valid ? Forgetting<Traits>::gamma(p, this->sequence, token, this->head) : 1.0F;
         }
       }
       if constexpr (per_channel) {
         for (int c = lane_id(); c < K; c += 32) {
-          gamma[row * K + c] = valid ? Forgetting<Traits>::gamma(p, this->sequence.begin + token, this->head, c) : 1.0F;
+          gamma[row * K + c] = valid ? Forgetting<Traits>::gamma(p, this->sequence, token, this->head, c) : 1.0F;
         }
       }
     }

@@ -29,11 +29,11 @@ inline void preconditioner_serial(const ForwardParameters& p, const Segment& seg
     const float z = 1.0F - b * (sums.y * scale * scale);
     const float gain = p.eta * b / hypergradient_norm<Traits>(squared_norm, p) * z;
     if (threadIdx.x == 0) head.store_gain(token, gain);
-    const float gamma = Forgetting<Traits>::gamma(p, head.sequence.begin + token, head.head);
+    const float gamma = Forgetting<Traits>::gamma(p, head.sequence, token, head.head);
     Head::for_each_feature([&](int slot, int feature) {
       const float normed = key[slot] * scale;
       const float forget = Forgetting<Traits>::per_channel
-                               ? Forgetting<Traits>::gamma(p, head.sequence.begin + token, head.head, feature)
+                               ? Forgetting<Traits>::gamma(p, head.sequence, token, head.head, feature)
                                : gamma;
       d[slot] = advance<Traits>(d[slot], forget, gain, normed * normed, p);
     });

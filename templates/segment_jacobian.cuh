@@ -72,7 +72,7 @@ struct SegmentJacobian {
     gain = mu_b + group;
     gamma = gain + group;
     const int key_head = head / (p.value_heads / p.key_heads);
-    k_rows = static_cast<const Storage*>(p.k) + (sequence.begin * p.key_heads + key_head) * K;
+    k_rows = first_row(static_cast<const Storage*>(p.k), p.k_strides, sequence, key_head);
   }
 
   /// Asks for what make_rows will need of the group that begins with token `first`: this warp's rows are w, w + warps,
@@ -85,7 +85,7 @@ struct SegmentJacobian {
       for (int n = 0; n < keys_per_lane; ++n) {
         const int c = lane_id() + 32 * n;
         const bool valid = token < sequence.length && c < K;
-        next_keys[i][n] = valid ? Type::to_float(k_rows[token * p.key_heads * K + c]) : 0.0F;
+        next_keys[i][n] = valid ? Type::to_float(k_rows[token * p.k_strides.token + c]) : 0.0F;
       }
     }
     next_b = 0.0F;
@@ -93,10 +93,9 @@ struct SegmentJacobian {
     next_gamma = 1.0F;
     const long long of_lane = first + warp_id() + lane_id() * segment_warps;
     if (lane_id() < rows_per_warp && of_lane < sequence.length) {
-      const long long token = sequence.begin + of_lane;
-      next_b = Traits::beta_aware ? load_beta<Traits>(p, token, head) : 1.0F;
-      next_gain = p.gain[head * all_tokens(p) + token];
-      if constexpr (!per_channel) next_gamma = Forgetting<Traits>::gamma(p, token, head);
+      next_b = Traits::beta_aware ? load_beta<Traits>(p, sequence, of_lane, head) : 1.0F;
+      next_gain = p.gain[head * all_tokens(p) + sequence.begin + of_lane];
+      if constexpr (!per_channel) next_gamma = Forgetting<Traits>::gamma(p, sequence, of_lane, head);
     }
   }
 
@@ -141,7 +140,7 @@ struct SegmentJacobian {
       const float squared = s[row * stride + c];
       float factor = 1.0F;
       if (valid) {
-        factor = per_channel ? Forgetting<Traits>::gamma(p, sequence.begin + first + row, head, c) : gamma[row];
+        factor = per_channel ? Forgetting<Traits>::gamma(p, sequence, first + row, head, c) : gamma[row];
         const float moved = advance_unclipped<Traits>(d, factor, gain[row], squared, p);
         d = clip(moved, p.d_min, p.d_max);
         if (d != moved) factor = 0.0F;

@@ -13,6 +13,8 @@ struct Sequence {
   long long length;  // tokens
   long long first_chunk;
   long long chunks;
+  long long entry;  // of the batch; packed sequences are all in entry 0
+  long long first;  // token within that entry
 };
 
 inline long long cu_seqlen(const ForwardParameters& p, long long n) {
@@ -27,7 +29,16 @@ inline Sequence find_sequence(const ForwardParameters& p, long long n) {
   s.length = p.cu_seqlens != nullptr ? cu_seqlen(p, n + 1) - s.begin : p.tokens;
   s.first_chunk = s.begin / chunk + n;
   s.chunks = (s.length + chunk - 1) / chunk;
+  s.entry = p.cu_seqlens != nullptr ? 0 : n;
+  s.first = p.cu_seqlens != nullptr ? s.begin : 0;
   return s;
+}
+
+/// The row of a sequence's first token and a head in a tensor; the next token's is strides.token further on. All that
+/// reads or writes a tensor of the batch comes from here.
+template <class T>
+inline T* first_row(T* tensor, const RowStrides& strides, const Sequence& s, int head) {
+  return tensor + (s.entry * strides.batch + s.first * strides.token + head * strides.head);
 }
 
 /// A stretch of a sequence that a CTA works on as if it were one. The last one of a sequence may be short; a sequence
@@ -65,6 +76,8 @@ inline Segment segment_of(const ForwardParameters& p, long long n, long long ind
   s.part.length = left < p.segment ? left : p.segment;
   s.part.first_chunk = whole.first_chunk + first / chunk;
   s.part.chunks = (s.part.length + chunk - 1) / chunk;
+  s.part.entry = whole.entry;
+  s.part.first = whole.first + first;
   return s;
 }
 
@@ -103,15 +116,15 @@ inline long long all_chunks(const ForwardParameters& p) {
   return all_tokens(p) / chunk + p.sequences;
 }
 
-/// β of a token and value head, in either type it may be stored in.
+/// β of a sequence's token and a value head, in either type it may be stored in.
 template <class Traits>
-inline float load_beta(const ForwardParameters& p, long long token, int head) {
-  const long long i = token * p.value_heads + head;
+inline float load_beta(const ForwardParameters& p, const Sequence& s, long long token, int head) {
+  const long long i = token * p.beta_strides.token;
   if constexpr (Traits::beta_type == BetaType::fp32) {
-    return static_cast<const float*>(p.beta)[i];
+    return first_row(static_cast<const float*>(p.beta), p.beta_strides, s, head)[i];
   } else {
     using Type = Element<Traits::type>;
-    return Type::to_float(static_cast<const typename Type::Storage*>(p.beta)[i]);
+    return Type::to_float(first_row(static_cast<const typename Type::Storage*>(p.beta), p.beta_strides, s, head)[i]);
   }
 }
 

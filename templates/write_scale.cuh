@@ -5,38 +5,44 @@
 #include "device/warp.cuh"
 #include "osdn/axes.hpp"
 #include "parameters.cuh"
+#include "sequence.cuh"
 
 namespace osdn {
+
+/// log γ of a sequence's token and a value head: of its first feature where each has one.
+template <class Traits>
+inline const float* log_gamma_of(const ForwardParameters& p, const Sequence& s, long long token, int head) {
+  if constexpr (Traits::apf == Apf::per_head) return p.log_gamma + head * p.log_gamma_strides.head;
+  return first_row(p.log_gamma, p.log_gamma_strides, s, head) + token * p.log_gamma_strides.token;
+}
+
+/// log γ of a token and value head. Not for per_channel.
+template <class Traits>
+inline float log_forgetting(const ForwardParameters& p, const Sequence& s, long long token, int head) {
+  if constexpr (Traits::apf == Apf::constant) return p.log_gamma_constant;
+  if constexpr (Traits::apf == Apf::per_head || Traits::apf == Apf::per_token) {
+    return *log_gamma_of<Traits>(p, s, token, head);
+  }
+  return 0.0F;
+}
 
 template <class Traits>
 struct Forgetting {
   static constexpr bool active = Traits::apf != Apf::none;
   static constexpr bool per_channel = Traits::apf == Apf::per_channel;
 
-  /// γ of a token and value head: the factor that d − ρ keeps. Not for per_channel.
-  static float gamma(const ForwardParameters& p, long long token, int head) {
-    if constexpr (Traits::apf == Apf::none) return 1.0F;
-    if constexpr (Traits::apf == Apf::constant) return expf(p.log_gamma_constant);
-    if constexpr (Traits::apf == Apf::per_head) return expf(p.log_gamma[head]);
-    if constexpr (Traits::apf == Apf::per_token) return expf(p.log_gamma[token * p.value_heads + head]);
+  /// γ of a sequence's token and a value head: the factor that d − ρ keeps. Not for per_channel.
+  static float gamma(const ForwardParameters& p, const Sequence& s, long long token, int head) {
+    if constexpr (active && !per_channel) return expf(log_forgetting<Traits>(p, s, token, head));
     return 1.0F;
   }
 
   /// γ of a token, value head and key feature.
-  static float gamma(const ForwardParameters& p, long long token, int head, int feature) {
-    if constexpr (per_channel) return expf(p.log_gamma[(token * p.value_heads + head) * Traits::K + feature]);
-    return gamma(p, token, head);
+  static float gamma(const ForwardParameters& p, const Sequence& s, long long token, int head, int feature) {
+    if constexpr (per_channel) return expf(log_gamma_of<Traits>(p, s, token, head)[feature]);
+    return gamma(p, s, token, head);
   }
 };
-
-/// log γ of a token and value head. Not for per_channel.
-template <class Traits>
-inline float log_forgetting(const ForwardParameters& p, long long token, int head) {
-  if constexpr (Traits::apf == Apf::constant) return p.log_gamma_constant;
-  if constexpr (Traits::apf == Apf::per_head) return p.log_gamma[head];
-  if constexpr (Traits::apf == Apf::per_token) return p.log_gamma[token * p.value_heads + head];
-  return 0.0F;
-}
 
 /// d before the clip: ρ + γ (d − ρ) + gain · s, with gain = μ_t z_t and s the squared key feature.
 template <class Traits>

@@ -16,7 +16,7 @@ enum class IndexType { int32, int64 };
 
 /// Elements from one batch entry, token or head of a tensor to the next; the last axis, the features, has stride 1. 0
 /// in an axis: as dense as it can be, given the others (head: one row; token: all heads; batch: whatever a batch entry
-/// spans). The stride of an axis of one is not looked at.
+/// spans). An axis of one may have any stride; those left at 0 follow from it all the same.
 ///
 /// Packed q, k and v, a [B,T,3,H,D]: token = 3·H·D in all three. Head-major, [B,H,T,D]: head = T·D, token = D.
 struct Strides {

@@ -6,13 +6,14 @@
 
 namespace osdn {
 
-/// Loads the box at (x, y, z), x innermost, and counts its bytes on the barrier. One thread issues it. `map` is a
+/// Loads the box at (x, y, z, w), x innermost, and counts its bytes on the barrier. One thread issues it. `map` is a
 /// CUtensorMap among the kernel's parameters.
-inline void load_box(void* shared, const void* map, int x, int y, int z, Mbarrier& barrier) {
+inline void load_box(void* shared, const void* map, int x, int y, int z, int w, Mbarrier& barrier) {
   asm volatile(
-      "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];"
+      "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], "
+      "[%1, {%2, %3, %4, %5}], [%6];"
       :
-      : "r"(shared_address(shared)), "l"(map), "r"(x), "r"(y), "r"(z), "r"(shared_address(&barrier))
+      : "r"(shared_address(shared)), "l"(map), "r"(x), "r"(y), "r"(z), "r"(w), "r"(shared_address(&barrier))
       : "memory");
 }
 

@@ -36,16 +36,16 @@ inline void copy_tile_async(T* shared, const T* global, long long row_stride, in
   constexpr int vectors_per_row = Columns / per_vector;
   const int thread = threadIdx.x % Threads;
   if constexpr (Threads % vectors_per_row == 0 && Rows % (Threads / vectors_per_row) == 0) {
-    // Every thread keeps its column. A tile spans fewer than 2³¹ elements, so that offsets in it need no more bits.
+    // Every thread keeps its column.
     constexpr int step = Threads / vectors_per_row;
     int row = thread / vectors_per_row;
-    int offset = row * static_cast<int>(row_stride) + thread % vectors_per_row * per_vector;
+    const T* from = global + row * row_stride + thread % vectors_per_row * per_vector;
     T* to = shared + row * Stride + thread % vectors_per_row * per_vector;
 #pragma unroll 2
     for (int i = 0; i < Rows / step; ++i) {
-      copy_async_16(to + i * step * Stride, global + (row < valid_rows ? offset : 0), row < valid_rows);
+      copy_async_16(to + i * step * Stride, from, row < valid_rows);
       row += step;
-      offset += step * static_cast<int>(row_stride);
+      from += step * row_stride;
     }
   } else {
 #pragma unroll 2

@@ -32,9 +32,8 @@ struct Chain {
   long long segment;  // its number over the whole batch
   bool exists;        // some numbers have no segment: no tokens, and no states
   bool is_last;       // of its sequence: what it ends with is final
-  long long begin;    // first token, counted over the whole batch
-  long long first_chunk;
-  int tokens;  // a tensor map counts no more than fit in an int
+  Sequence sequence;  // what it takes for one: the segment's part
+  int tokens;         // a tensor map counts no more than fit in an int
 
   Chain(const ForwardParameters& p, unsigned number)
       : split(static_cast<int>(number % Traits::value_split)),
@@ -45,8 +44,7 @@ struct Chain {
     segment = work.number;
     exists = work.exists();
     is_last = work.is_last();
-    begin = work.part.begin;
-    first_chunk = work.part.first_chunk;
+    sequence = work.part;
     tokens = exists ? static_cast<int>(work.part.length) : 0;
   }
 };

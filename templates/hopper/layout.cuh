@@ -73,7 +73,8 @@ constexpr HopperLayout hopper_layout(int K, int block_v, int stages, bool precon
   return layout;
 }
 
-/// What a Hopper kernel takes besides ForwardParameters: CUtensorMaps of q, k and v over [tokens, heads, columns].
+/// What a Hopper kernel takes besides ForwardParameters: CUtensorMaps of q, k and v over [batch, tokens, heads,
+/// columns].
 struct alignas(64) TensorMap {
   unsigned long long words[16];
 };

@@ -51,8 +51,8 @@ struct HopperPreparation {
     const float* d = nullptr;
     Source(const ForwardParameters& p, const Chain<Traits>& chain) {
       if constexpr (preconditioned) {
-        gain = p.gain + chain.head * all_tokens(p) + chain.begin + Group::thread();
-        d = p.d_chunks + (chain.head * all_chunks<C>(p) + chain.first_chunk) * K + Group::thread();
+        gain = p.gain + chain.head * all_tokens(p) + chain.sequence.begin + Group::thread();
+        d = p.d_chunks + (chain.head * all_chunks<C>(p) + chain.sequence.first_chunk) * K + Group::thread();
       }
     }
   };
@@ -68,11 +68,11 @@ struct HopperPreparation {
     Inputs in{0.0F, 0.0F, 0.0F, 1.0F};
     if (first >= chain.tokens) return in;
     const int thread = Group::thread();
-    const long long token = chain.begin + first + thread;
-    if (thread < C && first + thread < chain.tokens) {
-      in.beta = load_beta<Traits>(p, token, chain.head);
+    const int token = first + thread;
+    if (thread < C && token < chain.tokens) {
+      in.beta = load_beta<Traits>(p, chain.sequence, token, chain.head);
       if constexpr (preconditioned) in.gain = source.gain[first];
-      if constexpr (has_gamma) in.log_gamma = log_forgetting<Traits>(p, token, chain.head);
+      if constexpr (has_gamma) in.log_gamma = log_forgetting<Traits>(p, chain.sequence, token, chain.head);
     }
     if constexpr (preconditioned) {
       if (thread < K) in.d = source.d[first / C * K];
@@ -162,7 +162,7 @@ struct HopperPreparation {
         float drift = steps[j].w;
         if constexpr (Forgetting<Traits>::per_channel) {
           const int i = first + j;
-          if (i < rows) gamma = Forgetting<Traits>::gamma(p, chain.begin + token + i, chain.head, feature);
+          if (i < rows) gamma = Forgetting<Traits>::gamma(p, chain.sequence, token + i, chain.head, feature);
           drift = p.anchor * (1.0F - gamma);
         }
         const float moved = steps[j].y * (key * key);

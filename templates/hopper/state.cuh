@@ -134,15 +134,15 @@ struct HopperState {
       store_matrices_transposed(matrices + 16 * s * panel_row, pairs);
     }
     __syncwarp();
-    const int row_stride = p.value_heads * Traits::V;
+    const long long row_stride = p.o_strides.token;
     const int first = at.lane / 2;
-    o += 16 * at.warp + at.lane % 2 * 8 + static_cast<long long>(first) * row_stride;
+    o += 16 * at.warp + at.lane % 2 * 8 + first * row_stride;
     const unsigned char* const from = panel() + panel_chunk(first, 2 * at.warp + at.lane % 2);
 #pragma unroll
     for (int i = 0; i < C / 16; ++i) {
       if (16 * i + first < rows)
         *reinterpret_cast<uint4*>(o) = *reinterpret_cast<const uint4*>(from + 16 * i * panel_row);
-      o += 16 * static_cast<long long>(row_stride);
+      o += 16 * row_stride;
     }
   }
   unsigned char* panel() const {
@@ -244,14 +244,14 @@ struct HopperState {
         for_each_state(h, [&](int feature, int column, float& x) {
           x = from != nullptr ? from[feature * Traits::V + column] : 0.0F;
         });
-        o = static_cast<Storage*>(p.o) + (chain.begin * p.value_heads + chain.head) * Traits::V +
+        o = first_row(static_cast<Storage*>(p.o), p.o_strides, chain.sequence, chain.head) +
             chain.split * Shared::block_v + columns;
         left = chain.tokens;
       }
 #pragma unroll 1
       for (; left > 0; left -= C) {
         step(h, o, left);
-        o += C * (static_cast<long long>(p.value_heads) * Traits::V);
+        o += C * p.o_strides.token;
       }
       if (p.final_state != nullptr) {
         const Chain<Traits> chain(p, forgotten(number));

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "reference/tensor.hpp"
+#include "tests/kernels/placement.hpp"
 
 namespace osdn::tests {
 
@@ -49,10 +50,13 @@ DecodeArguments arguments_of(OnDevice& memory, const Case& problem, const Servin
   return a;
 }
 
-Outputs step(const PreparedOperation& operation, const Case& problem, const reference::ServingOptions& options) {
+Outputs step(const PreparedOperation& operation, const Case& problem, const reference::ServingOptions& options,
+             const Placement* placement) {
   const ServingBatch batch = reference::serve(problem, options);
   OnDevice memory;
-  const DecodeArguments a = arguments_of(memory, problem, batch);
+  DecodeArguments a = arguments_of(memory, problem, batch);
+  std::optional<Placed> placed;
+  if (placement != nullptr) placed.emplace(problem, *placement).fill(a);
   const auto launched = operation.launch(a);
   if (!launched) throw std::runtime_error("launch: " + launched.error().message);
   const auto done = engine().synchronize();
@@ -60,7 +64,11 @@ Outputs step(const PreparedOperation& operation, const Case& problem, const refe
   Tensor o = batch.v;
   Tensor state = batch.state;
   std::optional<Tensor> d = batch.d;
-  memory.get(a.o, o.data);
+  if (placed) {
+    o = placed->output();
+  } else {
+    memory.get(a.o, o.data);
+  }
   memory.get(a.state, state.data);
   if (d) memory.get(a.d, d->data);
   auto outputs = reference::collect(problem, batch, o, state, d);

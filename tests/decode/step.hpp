@@ -28,9 +28,9 @@ class OnDevice {
 [[nodiscard]] DecodeArguments arguments_of(OnDevice& memory, const reference::Case& problem,
                                            const reference::ServingBatch& batch);
 
-/// Runs one step. Whatever is written that should not be fails the test.
+/// Runs one step. Whatever is written that should not be fails the test. With a placement there must be no padding.
 reference::Outputs step(const PreparedOperation& operation, const reference::Case& problem,
-                        const reference::ServingOptions& options = {});
+                        const reference::ServingOptions& options = {}, const Placement* placement = nullptr);
 
 /// The default Config of the emulated device, or another.
 PreparedOperation prepare_step(const std::string& problem, const std::string& config = {});

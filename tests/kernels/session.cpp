@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "reference/tensor.hpp"
+#include "tests/kernels/placement.hpp"
 
 namespace osdn::tests {
 namespace {
@@ -180,6 +181,8 @@ Outputs launch(const PreparedOperation& operation, const Case& problem, const La
   a.final_d = aliased && problem.initial_d ? a.initial_d : final_d.buffer.address();
   a.workspace = workspace.address();
   a.workspace_bytes = workspace.bytes();
+  std::optional<Placed> placed;
+  if (options.placement != nullptr) placed.emplace(problem, *options.placement).fill(a);
   must(operation.launch(a), "launch");
   must(engine().synchronize(), "synchronize");
   if (options.workspace != nullptr) {
@@ -188,7 +191,7 @@ Outputs launch(const PreparedOperation& operation, const Case& problem, const La
   }
 
   Outputs out;
-  out.o = o.downloaded();
+  out.o = placed ? placed->output() : o.downloaded();
   if (!wants_states) return out;
   if (aliased && problem.initial_state) {
     must(initial_state.download(final_state.tensor.data.data()), "download");

@@ -26,12 +26,15 @@ void set_emulator_seed(std::uint64_t seed);
 /// Compiles what is not compiled yet. A failure fails the test and throws.
 PreparedOperation prepare(const Problem& problem, const Config& config);
 
+struct Placement;
+
 /// Launches a case. Outputs and workspace are poisoned first: what is not written comes back as NaN. States that are
 /// not asked for come back as null tensors.
 struct LaunchOptions {
   States states = States::in_and_out;
   IndexType index_type = IndexType::int64;
   std::vector<std::byte>* workspace = nullptr;  ///< takes what the launch left there
+  const Placement* placement = nullptr;         ///< null: dense tensors, a buffer each
 };
 reference::Outputs launch(const PreparedOperation& operation, const reference::Case& problem,
                           const LaunchOptions& options = {});

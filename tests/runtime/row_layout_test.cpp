@@ -64,6 +64,13 @@ TEST(RowLayout, AxesOfOneHaveNoStride) {
   EXPECT_TRUE(row_layouts(problem_of(), a).q.is_dense());
 }
 
+// A step of packed q, k and v, [B,1,3,H,K], is told the stride of its tokens like a pass is.
+TEST(RowLayout, AnAxisOfOneStillSaysHowTheOthersLie) {
+  ForwardArguments a = at({.b = 4, .t = 1, .h = 2, .hv = 2});
+  a.q_strides = {.token = 3 * 2 * 16};
+  EXPECT_EQ(row_layouts(problem_of(), a).q.strides, (Strides{3 * 2 * 16, 2 * 16, 16}));
+}
+
 TEST(RowLayout, RefusesInWords) {
   const auto refusal = [](const auto& change, ElementType type = ElementType::bf16) {
     ForwardArguments a = at(small);
