@@ -22,11 +22,14 @@ namespace osdn {
 /// Loads hᵀ of a warp's value columns from a state with `columns` columns, or zeros.
 template <class Traits, int columns, int Features>
 inline void load_state(Block (&h)[Features], const float* state) {
+  if (state == nullptr) {
+#pragma unroll
+    for (int f = 0; f < Features; ++f) h[f] = zero_block();
+    return;
+  }
   const float* lane = state + lane_column() * columns + lane_row();
 #pragma unroll
   for (int f = 0; f < Features; ++f) {
-    h[f] = zero_block();
-    if (state == nullptr) continue;
     for_each_element(h[f], [&](int column, int feature, float& x) { x = lane[(16 * f + feature) * columns + column]; });
   }
 }

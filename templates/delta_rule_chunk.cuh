@@ -152,6 +152,7 @@ struct DeltaRuleChunk {
   /// What each row has one of: β, norms, gain, γ. Rows behind the end get what leaves everything as it is.
   void make_rows() {
     const long long first = chunk * C;
+#pragma unroll 1
     for (int i = threadIdx.x; i < C; i += threads) {
       const bool valid = i < rows;
       beta[i] = valid ? load_beta<Traits>(p, sequence, first + i, head) : 0.0F;
@@ -163,6 +164,7 @@ struct DeltaRuleChunk {
       }
     }
     if constexpr (Traits::qk_l2norm) {
+#pragma unroll 1
       for (int i = warp_id(); i < C; i += Traits::warps) {
         float key_sum = 0;
         float query_sum = 0;
@@ -183,11 +185,19 @@ struct DeltaRuleChunk {
     __syncthreads();
   }
 
-  float key_factor(int row) const { return Traits::qk_l2norm ? key_scale[row] : 1.0F; }
+  float key_factor(int row) const {
+    return Traits::qk_l2norm ? key_scale[row] : 1.0F;
+  }
   /// What W still lacks of the normed key: write keys that are formed here have it, DeltaNet's are K as stored.
-  float write_factor(int row) const { return preconditioned ? 1.0F : key_factor(row); }
-  float erase_factor(int row) const { return Family::erase_coefficient(beta[row]) * key_factor(row); }
-  float query_factor(int row) const { return Traits::qk_l2norm ? query_scale[row] : 1.0F; }
+  float write_factor(int row) const {
+    return preconditioned ? 1.0F : key_factor(row);
+  }
+  float erase_factor(int row) const {
+    return Family::erase_coefficient(beta[row]) * key_factor(row);
+  }
+  float query_factor(int row) const {
+    return Traits::qk_l2norm ? query_scale[row] : 1.0F;
+  }
 
   /// W = d ⊙ K, by replaying d through the chunk: every feature for itself.
   void make_write_keys() {
@@ -225,18 +235,24 @@ struct DeltaRuleChunk {
       const ReadTransposedB<k_stride> right(w + 16 * j * k_stride);
       Block sum = zero_block();
 #pragma unroll 2
-      for (int f = 0; f < K / 16; ++f) Product::multiply_add(sum, left(0, f), right(0, f));
+      for (int f = 0; f < K / 16; ++f) Product::multiply_add(sum, left(0, f), right, 0, f);
       const int a = 16 * i + lane_row();
       const int b = 16 * j + lane_column();
-      for_each_element(sum, [&](int row, int column, float& x) {
-        if (is_p) {
-          qw[(a + row) * p_stride + b + column] =
-              Type::from_float(b + column <= a + row ? x * decay.between(a + row, b + column) : 0.0F);
-        } else {
-          const float factor = erase_factor(a + row) * write_factor(b + column) * decay.between(a + row, b + column);
-          t[(a + row) * t_stride + b + column] = b + column < a + row ? x * factor : 0.0F;
-        }
-      });
+      if (is_p) {
+        for_each_pair(sum, [&](int row, int column, const float* x) {
+          const float left = b + column <= a + row ? x[0] * decay.between(a + row, b + column) : 0.0F;
+          const float next = b + column < a + row ? x[1] * decay.between(a + row, b + column + 1) : 0.0F;
+          Type::store_pair(qw + (a + row) * p_stride + b + column, left, next);
+        });
+      } else {
+        for_each_pair(sum, [&](int row, int column, const float* x) {
+          const float erase = erase_factor(a + row);
+          const float left = erase * write_factor(b + column) * decay.between(a + row, b + column);
+          const float next = erase * write_factor(b + column + 1) * decay.between(a + row, b + column + 1);
+          *reinterpret_cast<float2*>(t + (a + row) * t_stride + b + column) =
+              float2{b + column < a + row ? x[0] * left : 0.0F, b + column + 1 < a + row ? x[1] * next : 0.0F};
+        });
+      }
     }
     __syncthreads();
   }
@@ -244,6 +260,7 @@ struct DeltaRuleChunk {
   /// Brings (I + L)^{-1} into the element type, in place: a warp takes a whole row into registers before writing it.
   void round_inverse() {
     if constexpr (sizeof(Storage) < sizeof(float)) {
+#pragma unroll 2
       for (int i = warp_id(); i < C; i += Traits::warps) {
         const int end = (i / 16 + 1) * 16;
         float x[(C + 31) / 32];
@@ -285,7 +302,7 @@ struct DeltaRuleChunk {
     for (int j = 0; j < blocks; ++j) {
       Block read = zero_block();
 #pragma unroll
-      for (int f = 0; f < K / 16; ++f) Product::multiply_add(read, state[f], keys(j, f));
+      for (int f = 0; f < K / 16; ++f) Product::multiply_add(read, state[f], keys, j, f);
       Block value = has_values ? values(j, 0) : zero_block();
       subtract_read(value, read, j);
       x[j] = Product::round(value);
@@ -300,8 +317,8 @@ struct DeltaRuleChunk {
       Block sum = zero_block();
 #pragma unroll
       for (int j = 0; j <= i; ++j) {
-        if constexpr (has_remainder) Product::multiply_add(sum, x[j], inverses(i, j + blocks));
-        Product::multiply_add(sum, x[j], inverses(i, j));
+        if constexpr (has_remainder) Product::multiply_add(sum, x[j], inverses, i, j + blocks);
+        Product::multiply_add(sum, x[j], inverses, i, j);
       }
       for_each_element(sum, [&](int, int token, float& y) { y *= write_factor(16 * i + lane_column() + token); });
       u[i] = Product::round(sum);
@@ -319,7 +336,7 @@ struct DeltaRuleChunk {
       for_each_element(h[f], [&](int, int, float& y) { y *= decay.of_chunk(); });
 #pragma unroll
       for (int j = 0; j < blocks; ++j) {
-        Product::multiply_add(h[f], Family::decays ? decayed[Family::decays ? j : 0] : u[j], write_keys(j, f));
+        Product::multiply_add(h[f], Family::decays ? decayed[Family::decays ? j : 0] : u[j], write_keys, j, f);
       }
     }
   }
@@ -334,13 +351,13 @@ struct DeltaRuleChunk {
     for (int i = 0; i < blocks; ++i) {
       Block sum = zero_block();
 #pragma unroll
-      for (int f = 0; f < K / 16; ++f) Product::multiply_add(sum, state[f], queries(i, f));
+      for (int f = 0; f < K / 16; ++f) Product::multiply_add(sum, state[f], queries, i, f);
       for_each_element(sum, [&](int, int token, float& y) { y *= decay.from_entry(16 * i + lane_column() + token); });
 #pragma unroll
       for (int j = 0; j < blocks; ++j) {
         if (j > i) continue;
-        if constexpr (u_has_remainder) Product::multiply_add(sum, u_remainder[j], products(i, j));
-        Product::multiply_add(sum, u[j], products(i, j));
+        if constexpr (u_has_remainder) Product::multiply_add(sum, u_remainder[j], products, i, j);
+        Product::multiply_add(sum, u[j], products, i, j);
       }
       for_each_element(sum, [&](int column, int token, float& y) {
         const float factor = p.scale * query_factor(16 * i + lane_column() + token);
@@ -357,11 +374,14 @@ struct DeltaRuleChunk {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int token = first + 8 * half + i % 2;
+      for (int n = 0; n < 2; ++n) {
+        const int token = first + 8 * half + n;
         const float read_factor = erase_factor(token) * decay.from_entry(token);
         const float coefficient = Family::value_coefficient(beta[token]);
-        value.x[half][i] = fmaf(-read_factor, read.x[half][i], coefficient * value.x[half][i]);
+#pragma unroll
+        for (int i = n; i < 4; i += 2) {
+          value.x[half][i] = fmaf(-read_factor, read.x[half][i], coefficient * value.x[half][i]);
+        }
       }
     }
   }
@@ -371,6 +391,7 @@ struct DeltaRuleChunk {
     constexpr int per_vector = 16 / sizeof(Storage);
     constexpr int vectors = 16 / per_vector;
     Storage* first = o_rows + chunk * C * p.o_strides.token + 16 * tile;
+#pragma unroll 2
     for (int i = lane_id(); i < rows * vectors; i += 32) {
       const int row = i / vectors;
       const int column = (i % vectors) * per_vector;

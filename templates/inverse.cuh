@@ -9,24 +9,35 @@
 
 namespace osdn {
 
-/// The 16×16 inverse by one half warp: lane c of the half solves for column c, which stays in its registers.
-/// `at(i, j)` refers to the matrix.
-template <class At>
-inline void invert_16(At at) {
+/// The 16×16 inverse by one half warp: lane c of the half solves for column c, which stays in its registers. Four
+/// elements a load where rows allow it: a compiler that has to find that out by itself takes long.
+template <int Stride>
+inline void invert_16(float* m) {
   const int column = lane_id() % 16;
   float x[16];  // negative, so that a sum is a chain of plain multiply-adds
 #pragma unroll
   for (int i = 0; i < 16; ++i) {
     float sum = i == column ? 1.0F : 0.0F;
 #pragma unroll
-    for (int j = 0; j < i; ++j) sum = fmaf(at(i, j), x[j], sum);
+    for (int j = 0; j < i; j += 4) {
+      float4 four;
+      if constexpr (Stride % 4 == 0) {
+        four = *reinterpret_cast<const float4*>(m + i * Stride + j);
+      } else {
+        four = float4{m[i * Stride + j], m[i * Stride + j + 1], m[i * Stride + j + 2], m[i * Stride + j + 3]};
+      }
+      sum = fmaf(four.x, x[j], sum);
+      if (j + 1 < i) sum = fmaf(four.y, x[j + 1], sum);
+      if (j + 2 < i) sum = fmaf(four.z, x[j + 2], sum);
+      if (j + 3 < i) sum = fmaf(four.w, x[j + 3], sum);
+    }
     x[i] = i < column ? 0.0F : -sum;
     // Not all of the matrix at once: loads that run ahead of their row take registers.
     if (i % 4 == 3) asm volatile("" ::: "memory");
   }
   __syncwarp();
 #pragma unroll
-  for (int i = 0; i < 16; ++i) at(i, column) = -x[i];
+  for (int i = 0; i < 16; ++i) m[i * Stride + column] = -x[i];
 }
 
 /// Row after row over the whole chunk: T_i = e_i − Σ_{j<i} L_ij T_j.
@@ -100,8 +111,7 @@ inline void invert_diagonal(float* t) {
   const int half = lane_id() / 16;
   for (int pair = Group::warp(); pair < (C / 16 + 1) / 2; pair += Group::warps) {
     const int block = 2 * pair + half < C / 16 ? 2 * pair + half : 2 * pair;  // both halves do the odd one
-    float* diagonal = t + 16 * block * (Stride + 1);
-    invert_16([&](int i, int j) -> float& { return diagonal[i * Stride + j]; });
+    invert_16<Stride>(t + 16 * block * (Stride + 1));
   }
 }
 

@@ -184,6 +184,11 @@ struct PreconditionerChunk {
     return C < 32 ? 0xffffU : all_lanes;
   }
 
+  /// Whether a warp's block of features does not exist; where the warps share them evenly, this asks nothing.
+  static bool is_missing(int f) {
+    return features % Group::warps != 0 && f >= features;
+  }
+
   // Block n of the lower triangle, row by row.
   static constexpr int block_row(int n) {
     return n < 1 ? 0 : n < 3 ? 1 : n < 6 ? 2 : 3;
@@ -224,7 +229,9 @@ struct PreconditionerChunk {
     for (int i = 0; i < blocks; ++i) product[i][0] = product[i][1] = product[i][2] = product[i][3] = 0.0F;
     __syncwarp();
 #pragma unroll 1
-    for (int f = Group::warp(); f < features; f += Group::warps) {
+    for (int n = 0; n < features_per_warp; ++n) {
+      const int f = Group::warp() + n * Group::warps;
+      if (is_missing(f)) break;
       const unsigned low = *reinterpret_cast<const unsigned*>(columns + 16 * f);
       const unsigned high = *reinterpret_cast<const unsigned*>(columns + 16 * f + 8);
 #pragma unroll
@@ -350,7 +357,7 @@ struct PreconditionerChunk {
 #pragma unroll
     for (int n = 0; n < features_per_warp; ++n) {
       const int f = Group::warp() + n * Group::warps;
-      if (f >= features) continue;
+      if (is_missing(f)) continue;
       float product[2][4] = {{0, 0, 0, 0}, {0, 0, 0, 0}};  // two, so that half as many wait for each other
 #pragma unroll
       for (int i = 0; i < blocks; ++i) {
@@ -376,7 +383,7 @@ struct PreconditionerChunk {
 #pragma unroll
       for (int n = 0; n < features_per_warp; ++n) {
         const int f = Group::warp() + n * Group::warps;
-        if (f >= features) continue;
+        if (is_missing(f)) continue;
         set_d(16 * f + lane_row(), moved[n][0]);
         set_d(16 * f + lane_row() + 8, moved[n][1]);
       }
@@ -390,6 +397,7 @@ struct PreconditionerChunk {
   void go_by_blocks(Store store);
   bool replay(float (&moved)[per_thread], float gain, int first_row, float low, float high, float (&x)[16]);
   float go_by_tokens(float (&moved)[per_thread], int first_row);
+  const float* show_rows(float of_row) const;
   float sum_16(float (&x)[16]);
   float squared_key(int row, int feature) const {
     const float key = keys.element(row, feature) * (Traits::qk_l2norm ? scale()[row] : 1.0F);

@@ -140,7 +140,7 @@ inline void preconditioner_chunked(const ForwardParameters& p, const Segment& se
   phase.begin();
   if constexpr (!PreconditionerChunked<Traits>::two_roles) {
     phase.in_turn();
-  } else if (threadIdx.x < 128) {
+  } else if (warpgroup_id() == 0) {
     phase.move();
   } else {
     phase.prepare();

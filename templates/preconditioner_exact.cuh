@@ -38,12 +38,7 @@ void PreconditionerChunk<Traits, Keys, Group>::go_by_blocks(Store store) {
       if (round == 16) break;
       float z = 1.0F - b()[row] * sum_16(x);
       if (reading) {
-        const float right = z;
-        z = 0.0F;
-#pragma unroll 4
-        for (int j = 0; j < 16; ++j) {
-          z = fmaf(t()[row * t_stride + first_row + j], __shfl_sync(all_lanes, right, j), z);
-        }
+        z = dot_16(t() + row * t_stride + first_row, show_rows(z));
       }
       const float next = mu()[row] * z;
       settled = !reading && !__any_sync(all_lanes, fabsf(next - gain) > 1e-6F * fabsf(mu()[row]));
@@ -62,21 +57,45 @@ template <class Traits, class Keys, class Group>
 bool PreconditionerChunk<Traits, Keys, Group>::replay(float (&moved)[per_thread], float gain, int first_row, float low,
                                                       float high, float (&x)[16]) {
   bool clipped = false;
+  const float* const row_gains = show_rows(gain);
 #pragma unroll
-  for (int t = 0; t < 16; ++t) {
-    const int row = first_row + t;
-    const float row_gain = __shfl_sync(all_lanes, gain, t);
-    x[t] = 0.0F;
-    if (row >= rows) continue;
-    for_each_feature([&](int slot, int feature) {
-      const float s = squared_key(row, feature);
-      x[t] = fmaf(s, moved[slot], x[t]);
-      const float unclipped = advance_unclipped<Traits>(moved[slot], forgets ? gamma()[row] : 1.0F, row_gain, s, p);
-      moved[slot] = clip(unclipped, low, high);
-      clipped |= moved[slot] != unclipped;
-    });
+  for (int first = 0; first < 16; first += 4) {
+    const float4 four_gains = *reinterpret_cast<const float4*>(row_gains + first);
+    const float row_gain[4] = {four_gains.x, four_gains.y, four_gains.z, four_gains.w};
+    float row_gamma[4] = {1.0F, 1.0F, 1.0F, 1.0F};
+    if constexpr (forgets) {
+      const float4 four = *reinterpret_cast<const float4*>(gamma() + first_row + first);
+      row_gamma[0] = four.x;
+      row_gamma[1] = four.y;
+      row_gamma[2] = four.z;
+      row_gamma[3] = four.w;
+    }
+#pragma unroll
+    for (int n = 0; n < 4; ++n) {
+      const int row = first_row + first + n;
+      x[first + n] = 0.0F;
+      for_each_feature([&](int slot, int feature) {
+        const float s = squared_key(row, feature);
+        x[first + n] = fmaf(s, moved[slot], x[first + n]);
+        float next = advance_unclipped<Traits>(moved[slot], row_gamma[n], row_gain[n], s, p);
+        if (row >= rows) next = moved[slot];  // rounded anew it could differ
+        moved[slot] = clip(next, low, high);
+        clipped |= moved[slot] != next;
+      });
+    }
   }
   return clipped;
+}
+
+/// What the lanes have of a block's rows, where all lanes of the warp can read it: quicker than a shuffle a row, which
+/// is also a place where the assembler makes sure of all lanes.
+template <class Traits, class Keys, class Group>
+const float* PreconditionerChunk<Traits, Keys, Group>::show_rows(float of_row) const {
+  float* const shown = sums() + 16 * Group::warp();  // no longer, or not yet, what read_entry leaves there
+  __syncwarp();
+  if (lane_id() < 16) shown[lane_id()] = of_row;
+  __syncwarp();
+  return shown;
 }
 
 template <class Traits, class Keys, class Group>

@@ -177,7 +177,7 @@ struct PreconditionerGroup : PreconditionerHead<Traits> {
     }
     if (lane_id() == 0) largest_row_sum[warp_id()] = sum;
     __syncwarp();
-    invert_16([&](int i, int j) -> float& { return m[i * inverse_stride + j]; });
+    invert_16<inverse_stride>(m);
   }
 
   /// The gates' right side without the clip: ρ S𝟏 + Γ S (d₁ − ρ), lane l has row l % 16.

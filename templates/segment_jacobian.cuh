@@ -279,7 +279,7 @@ inline void segment_jacobian(const ForwardParameters& p) {
       } else {
         work.make_system(m, block * solve_rows);
       }
-      invert_16([&](int i, int j) -> float& { return m[i * Work::inverse_stride + j]; });
+      invert_16<Work::inverse_stride>(m);
     }
     __syncthreads();
     if (tile < K / 16) {

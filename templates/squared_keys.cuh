@@ -20,20 +20,24 @@ struct SquaredKeys {
 
   SquaredKeys() = default;
   explicit SquaredKeys(const Fragment& keys) {
+    if constexpr (type == ElementType::bf16) {
+      // k² − 0, and what its rounding lost: the products are exact before they are rounded. One piece, since each
+      // that there is takes the compiler's time.
+      asm("{\n .reg .b32 n;\n"
+          " fma.rn.bf16x2 %0, %8, %8, %12;\n neg.bf16x2 n, %0;\n fma.rn.bf16x2 %4, %8, %8, n;\n"
+          " fma.rn.bf16x2 %1, %9, %9, %12;\n neg.bf16x2 n, %1;\n fma.rn.bf16x2 %5, %9, %9, n;\n"
+          " fma.rn.bf16x2 %2, %10, %10, %12;\n neg.bf16x2 n, %2;\n fma.rn.bf16x2 %6, %10, %10, n;\n"
+          " fma.rn.bf16x2 %3, %11, %11, %12;\n neg.bf16x2 n, %3;\n fma.rn.bf16x2 %7, %11, %11, n;\n}"
+          : "=&r"(part[0][0]), "=&r"(part[0][1]), "=&r"(part[0][2]), "=&r"(part[0][3]), "=&r"(part[1][0]),
+            "=&r"(part[1][1]), "=&r"(part[1][2]), "=&r"(part[1][3])
+          : "r"(keys.pair[0]), "r"(keys.pair[1]), "r"(keys.pair[2]), "r"(keys.pair[3]), "r"(0x80008000U));
+      return;
+    }
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      const unsigned pair = keys.pair[j];
-      if constexpr (type == ElementType::bf16) {
-        asm("fma.rn.bf16x2 %0, %1, %1, %2;" : "=r"(part[0][j]) : "r"(pair), "r"(0x80008000U));  // k² − 0
-        // The products are exact before they are rounded, so this is all that the first rounding lost.
-        asm("{\n .reg .b32 n;\n neg.bf16x2 n, %2;\n fma.rn.bf16x2 %0, %1, %1, n;\n}"
-            : "=r"(part[1][j])
-            : "r"(pair), "r"(part[0][j]));
-      } else {
-        const float low = Element<type>::to_float(static_cast<unsigned short>(pair & 0xffffU));
-        const float high = Element<type>::to_float(static_cast<unsigned short>(pair >> 16));
-        split<parts>(low * low, high * high, [&](int i, unsigned x) { part[i][j] = x; });
-      }
+      const float low = Element<type>::to_float(static_cast<unsigned short>(keys.pair[j] & 0xffffU));
+      const float high = Element<type>::to_float(static_cast<unsigned short>(keys.pair[j] >> 16));
+      split<parts>(low * low, high * high, [&](int i, unsigned x) { part[i][j] = x; });
     }
   }
 

@@ -24,6 +24,10 @@ struct Element<ElementType::bf16> {
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
     return y;
   }
+  /// At a multiple of two elements.
+  static void store_pair(Storage* to, float first, float second) {
+    *reinterpret_cast<unsigned*>(to) = pack(first, second);
+  }
 };
 
 template <>
@@ -44,6 +48,10 @@ struct Element<ElementType::fp16> {
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
     return y;
   }
+  /// At a multiple of two elements.
+  static void store_pair(Storage* to, float first, float second) {
+    *reinterpret_cast<unsigned*>(to) = pack(first, second);
+  }
 };
 
 template <>
@@ -51,6 +59,9 @@ struct Element<ElementType::fp32> {
   using Storage = float;
   static float to_float(Storage x) { return x; }
   static Storage from_float(float x) { return x; }
+  static void store_pair(Storage* to, float first, float second) {
+    *reinterpret_cast<float2*>(to) = float2{first, second};
+  }
 };
 
 }  // namespace osdn

@@ -41,6 +41,16 @@ inline void for_each_element(Block& block, F f) {
   }
 }
 
+/// The same by pairs of neighbours in a row: f(row, column of the first, pair).
+template <class F>
+inline void for_each_pair(const Block& block, F f) {
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+#pragma unroll
+    for (int i = 0; i < 4; i += 2) f(8 * (i / 2), 8 * half, &block.x[half][i]);
+  }
+}
+
 /// d += a·b for 16×16 (a) by 16×8 (b).
 template <ElementType type>
 inline void mma_16x8x16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
@@ -56,6 +66,22 @@ inline void mma_16x8x16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsi
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
   }
 }
+
+// One statement for ldmatrix and both products of a 16×16 block: what the compiler sees less of takes it less time, and
+// the assembler schedules the three as it likes.
+#define OSDN_LOAD_AND_MULTIPLY(TRANSPOSED, TYPE)                                                              \
+  asm volatile(                                                                                               \
+      "{\n .reg .b32 b<4>;\n"                                                                                 \
+      " ldmatrix.sync.aligned.m8n8.x4" TRANSPOSED                                                             \
+      ".shared.b16 {b0, b1, b2, b3}, [%12];\n"                                                                \
+      " mma.sync.aligned.m16n8k16.row.col.f32." TYPE "." TYPE                                                 \
+      ".f32 {%0, %1, %2, %3}, {%8, %9, %10, %11}, {b0, b1}, {%0, %1, %2, %3};\n"                              \
+      " mma.sync.aligned.m16n8k16.row.col.f32." TYPE "." TYPE                                                 \
+      ".f32 {%4, %5, %6, %7}, {%8, %9, %10, %11}, {b2, b3}, {%4, %5, %6, %7};\n}"                             \
+      : "+f"(d.x[0][0]), "+f"(d.x[0][1]), "+f"(d.x[0][2]), "+f"(d.x[0][3]), "+f"(d.x[1][0]), "+f"(d.x[1][1]), \
+        "+f"(d.x[1][2]), "+f"(d.x[1][3])                                                                      \
+      : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "r"(b.at(i, j))                                   \
+      : "memory")
 
 /// Operands and products of one arithmetic; this one for 16-bit elements.
 ///
@@ -114,9 +140,11 @@ struct Tensor {
     unsigned address;
     explicit ReadTransposedB(const Storage* matrix)
         : address(shared_address(matrix + (lane_id() % 8 + (lane_id() / 16) * 8) * Stride + (lane_id() / 8 % 2) * 8)) {}
+    static constexpr bool transposes = false;
+    unsigned at(int i, int j) const { return address + 2 * (16 * i * Stride + 16 * j); }
     B operator()(int i, int j) const {
       B b;
-      load_matrices(b.r, address + 2 * (16 * i * Stride + 16 * j));
+      load_matrices(b.r, at(i, j));
       return b;
     }
   };
@@ -127,9 +155,11 @@ struct Tensor {
     unsigned address;
     explicit ReadB(const Storage* matrix)
         : address(shared_address(matrix + (lane_id() % 16) * Stride + (lane_id() / 16) * 8)) {}
+    static constexpr bool transposes = true;
+    unsigned at(int i, int j) const { return address + 2 * (16 * i * Stride + 16 * j); }
     B operator()(int i, int j) const {
       B b;
-      load_matrices_transposed(b.r, address + 2 * (16 * i * Stride + 16 * j));
+      load_matrices_transposed(b.r, at(i, j));
       return b;
     }
   };
@@ -158,6 +188,26 @@ struct Tensor {
     mma_16x8x16<type>(d.x[0], a.r, b.r[0], b.r[1]);
     mma_16x8x16<type>(d.x[1], a.r, b.r[2], b.r[3]);
   }
+
+  /// d += a·b, b the block (i, j) of a reader that no other product needs.
+  template <class Reader>
+  static void multiply_add(Block& d, const A& a, const Reader& b, int i, int j) {
+    if constexpr (type == ElementType::bf16) {
+      if constexpr (Reader::transposes) {
+        OSDN_LOAD_AND_MULTIPLY(".trans", "bf16");
+      } else {
+        OSDN_LOAD_AND_MULTIPLY("", "bf16");
+      }
+    } else {
+      if constexpr (Reader::transposes) {
+        OSDN_LOAD_AND_MULTIPLY(".trans", "f16");
+      } else {
+        OSDN_LOAD_AND_MULTIPLY("", "f16");
+      }
+    }
+  }
 };
+
+#undef OSDN_LOAD_AND_MULTIPLY
 
 }  // namespace osdn

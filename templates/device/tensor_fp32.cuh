@@ -162,6 +162,12 @@ struct Tensor<ElementType::fp32, math> {
       }
     }
   }
+
+  /// d += a·b, b the block (i, j) of a reader.
+  template <class Reader>
+  static void multiply_add(Block& d, const A& a, const Reader& b, int i, int j) {
+    multiply_add(d, a, b(i, j));
+  }
 };
 
 /// Close to true fp32 products, whatever the problem's element type is.

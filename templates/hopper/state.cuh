@@ -66,14 +66,16 @@ struct HopperState {
     }
   }
 
-  /// f(feature, value column, element of h)
+  /// Calls f(index in h, where its element lies in a state) for a lane's elements, counted from the lane's first one:
+  /// constants, so that one address serves all of them.
   template <class F>
-  void for_each_state(float (&h)[K / 2], F f) const {
-    const Place at;
+  static void for_each_state(F f) {
 #pragma unroll
-    for (int i = 0; i < K / 2; ++i) {
-      f(8 * (i / 4) + at.token() + i % 2, columns + 16 * at.warp + at.lane / 4 + i / 2 % 2 * 8, h[i]);
-    }
+    for (int i = 0; i < K / 2; ++i) f(i, (8 * (i / 4) + i % 2) * Traits::V + i / 2 % 2 * 8);
+  }
+  int first_of_lane() const {
+    const Place at;
+    return at.token() * Traits::V + columns + 16 * at.warp + at.lane / 4;
   }
 
   /// Xᵀ = (Vᵀ − hᵀKᵀ) Diag(β), rounded.
@@ -240,10 +242,12 @@ struct HopperState {
       {
         const Chain<Traits> chain(p, number);
         if (Traits::segmented && !chain.exists) return;
-        const float* const from = entry_state(chain);
-        for_each_state(h, [&](int feature, int column, float& x) {
-          x = from != nullptr ? from[feature * Traits::V + column] : 0.0F;
-        });
+        if (const float* from = entry_state(chain); from != nullptr) {
+          from += first_of_lane();
+          for_each_state([&](int i, int place) { h[i] = from[place]; });
+        } else {
+          for_each_state([&](int i, int) { h[i] = 0.0F; });
+        }
         o = first_row(static_cast<Storage*>(p.o), p.o_strides, chain.sequence, chain.head) +
             chain.split * Shared::block_v + columns;
         left = chain.tokens;
@@ -256,8 +260,8 @@ struct HopperState {
       if (p.final_state != nullptr) {
         const Chain<Traits> chain(p, forgotten(number));
         if (Traits::segmented && !chain.is_last) return;
-        float* const to = p.final_state + state_offset(chain, chain.n);
-        for_each_state(h, [&](int feature, int column, float& x) { to[feature * Traits::V + column] = x; });
+        float* const to = p.final_state + state_offset(chain, chain.n) + first_of_lane();
+        for_each_state([&](int i, int place) { to[place] = h[i]; });
       }
     });
   }
