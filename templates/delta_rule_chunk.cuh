@@ -391,7 +391,7 @@ struct DeltaRuleChunk {
     constexpr int per_vector = 16 / sizeof(Storage);
     constexpr int vectors = 16 / per_vector;
     Storage* first = o_rows + chunk * C * p.o_strides.token + 16 * tile;
-#pragma unroll 2
+#pragma unroll 4
     for (int i = lane_id(); i < rows * vectors; i += 32) {
       const int row = i / vectors;
       const int column = (i % vectors) * per_vector;
