@@ -69,11 +69,13 @@ class Simulation {
   }
 
   Simulated run() {
-    while (!queue_.empty() || force_a_barrier()) {
-      const auto [time, index] = queue_.top();
-      queue_.pop();
-      step(time, index);
-    }
+    do {  // a barrier that opens need not let anybody go on: a recording that was cut short ends there
+      while (!queue_.empty()) {
+        const auto [time, index] = queue_.top();
+        queue_.pop();
+        step(time, index);
+      }
+    } while (force_a_barrier());
     if (slices_) {
       std::stable_sort(out_.slices.begin(), out_.slices.end(),
                        [](const Slice& a, const Slice& b) { return a.warp < b.warp; });

@@ -234,6 +234,19 @@ TEST_F(Model, KnownRegistersLimitResidency) {
   EXPECT_EQ(modelled().limited_by, "registers");
 }
 
+// The beginning of a long block stands for all of it: here one warp's millions of instructions, while another has
+// waited for it from the start, at a barrier that the recording does not reach.
+TEST_F(Model, ABlockTooLongToKeepIsScaled) {
+  block_ = {64, 1, 1};
+  const auto loop = [&](int turns) {
+    body("mov.u32 n, 0;\nmov.u32 i, %tid.x;\nsetp.lt.u32 p, i, 32;\n@p bra.uni meet;\nagain:\nadd.u32 n, n, 1;\n" +
+         numbered("setp.lt.u32 p, n, ", turns) + ";\n@p bra again;\nmeet:\nbar.sync 0;\n");
+    return cycles();
+  };
+  const double short_one = loop(100'000);
+  EXPECT_NEAR(loop(2'000'000) / short_one, 20, 0.1);
+}
+
 TEST_F(Model, TimeIsTheSameOnEveryHost) {
   profile_.multiprocessors = 2;  // 16 blocks each: who comes last depends on the order
   block_ = {128, 1, 1};
