@@ -193,7 +193,7 @@ table() {
     --variants default tuned each:schedule each:cut)
   local rounds=15
   # Short sequences are cut where one says so.
-  [[ -z $quick ]] || { rounds=2 && forward+=("cut=fixed,segment=64" "cut=automatic,segment=64,cut_fill=1000"); }
+  [[ -z $quick ]] || { rounds=2 && forward+=("cut=fixed,segment=64,cut_d=2" "cut=automatic,segment=64,cut_fill=1000,cut_memory=1000"); }
   if [[ -n $python ]]; then
     "$python" "$here/peers.py" --out "$out/table.jsonl" --rounds "$rounds" --seconds "$1" \
       -- "${ours[@]}" "${forward[@]}"

@@ -45,6 +45,8 @@ expected<Config> choose_config(const Problem& problem, const generator::Architec
     config.cut = wanted->cut;
     config.segment = wanted->segment;
     config.cut_fill = wanted->cut_fill;
+    config.cut_memory = wanted->cut_memory;
+    config.cut_d = wanted->cut_d;
     if (*parse_config(named, config) != config || !generator::check(*exact, config, architecture)) continue;
     if (best == nullptr || distance(config, *usual) < distance(*best, *usual)) best = &config;
   }

@@ -37,6 +37,8 @@ constexpr Field<Config> fields[] = {
     cut_field(),
     unless_usual<&Config::segment>(field<&Config::segment, powers_of_two(64, 65536)>("segment")),
     unless_usual<&Config::cut_fill>(field<&Config::cut_fill, Integers{1, 1000}>("cut_fill")),
+    unless_usual<&Config::cut_memory>(field<&Config::cut_memory, Integers{1, 100000}>("cut_memory")),
+    unless_usual<&Config::cut_d>(field<&Config::cut_d, Integers{1, 1000000}>("cut_d")),
 };
 
 }  // namespace

@@ -47,12 +47,16 @@ struct Launch {
 struct Cutting {
   bool cut = false;
   std::int64_t segment = 0;   ///< tokens of a segment
-  std::int64_t segments = 0;  ///< numbers that the batch's segments may have: ⌊B·T / segment⌋ + N
+  std::int64_t segments = 0;  ///< numbers that the batch's segments may have; packed ⌊B·T / segment⌋ + N
+  /// Operators that lie between segments: neither the first nor the last segment of a sequence has one.
+  std::int64_t operators = 0;
+  bool cuts_d = false;  ///< a sequence may have enough segments for d to be cut, too
 };
 
 /// With Cut::fixed every sequence is cut at the same places whatever else the batch holds. With Cut::automatic the
 /// shape decides (docs/forward-plans.md says how).
-[[nodiscard]] Cutting cutting(const Config& config, const Architecture& architecture, const Shape& shape);
+[[nodiscard]] Cutting cutting(const Problem& problem, const Config& config, const Architecture& architecture,
+                              const Shape& shape);
 
 /// Corrections of the segments' entry d that a cut pass launches; what they leave over is replayed in turn.
 inline constexpr int cut_corrections = 4;

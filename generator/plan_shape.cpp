@@ -27,10 +27,70 @@ std::int64_t product_or_largest(std::initializer_list<std::int64_t> factors) {
 }
 
 /// Fewer segments of a sequence than this hardly make up for the work that cutting adds (docs/performance.md).
-constexpr std::int64_t fewest_segments = 8;
+constexpr std::int64_t fewest_segments = 4;
+
+std::int64_t divided_up(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+/// Sequences cut every `segment` tokens. How long packed ones are is not known here: bounds take the place of numbers.
+Cutting cut_at(const Config& config, std::int64_t segment, const Shape& shape) {
+  Cutting out{true, segment, 0, 0, divided_up(shape.t, segment) >= config.cut_d};
+  const std::int64_t of_a_sequence = std::max<std::int64_t>(1, divided_up(shape.t, segment));
+  if (shape.packed()) {
+    out.segments = shape.t / segment + shape.n;
+    out.operators = std::max<std::int64_t>(0, shape.t / segment - 1);
+  } else {
+    out.segments = shape.b * of_a_sequence;
+    out.operators = shape.b * std::max<std::int64_t>(0, of_a_sequence - 2);
+  }
+  return out;
+}
+
+Plan::Workspace workspace_of(const Problem& problem, const Config& config, const Cutting& cutting, const Shape& shape) {
+  const bool preconditioned = problem.precondition != Precondition::none;
+  const auto heads = static_cast<std::size_t>(shape.hv);
+  const auto tokens = static_cast<std::size_t>(shape.b) * static_cast<std::size_t>(shape.t);
+  const auto sequences = static_cast<std::size_t>(shape.sequences());
+  const auto k = static_cast<std::size_t>(problem.k);
+  const auto v = static_cast<std::size_t>(problem.v);
+  Plan::Workspace out;
+  const auto take = [&out](std::size_t& offset, std::size_t numbers) {
+    offset = out.bytes;
+    out.bytes += aligned(numbers * sizeof(float));
+  };
+  if (preconditioned) {
+    // Every sequence may begin a chunk that it does not fill.
+    const std::size_t chunks = tokens / static_cast<std::size_t>(config.chunk) + sequences;
+    take(out.gain_offset, heads * tokens);
+    take(out.d_chunks_offset, heads * chunks * k);
+  }
+  if (!cutting.cut) return out;
+  const std::size_t segments = static_cast<std::size_t>(cutting.segments) * heads;
+  take(out.segment_states_offset, segments * k * v);
+  take(out.operators_offset, static_cast<std::size_t>(cutting.operators) * heads * k * k);
+  if (preconditioned) {
+    take(out.segment_d_offset, segments * k);
+    take(out.segment_ends_offset, segments * k);
+    take(out.segment_moves_offset, segments);
+    take(out.cut_rounds_offset, sequences * heads * 2);
+  }
+  return out;
+}
+
+/// Whether the workspace keeps within Config::cut_memory of the bytes of q, k, v and o.
+bool is_lean(const Problem& problem, const Config& config, const Cutting& cutting, const Shape& shape) {
+  const double element = problem.type == ElementType::fp32 ? 4 : 2;
+  const double of_token =
+      2.0 * static_cast<double>(shape.h) * problem.k + 2.0 * static_cast<double>(shape.hv) * problem.v;
+  const double tensors = element * of_token * static_cast<double>(shape.b) * static_cast<double>(shape.t);
+  return 100.0 * static_cast<double>(workspace_of(problem, config, cutting, shape).bytes) <=
+         config.cut_memory * tensors;
+}
 
 /// Tokens of a segment, 0 to leave sequences whole.
-std::int64_t segment_of(const Config& config, const Architecture& architecture, const Shape& shape) {
+std::int64_t segment_of(const Problem& problem, const Config& config, const Architecture& architecture,
+                        const Shape& shape) {
   const std::int64_t tokens = shape.b * shape.t;
   const std::int64_t sequences = shape.sequences();
   if (config.cut == Cut::never || sequences == 0) return 0;
@@ -42,21 +102,27 @@ std::int64_t segment_of(const Config& config, const Architecture& architecture, 
   const std::int64_t length = tokens / sequences;
   const std::int64_t wanted = std::max<std::int64_t>(1, multiprocessors / chains);
   const auto fair = static_cast<std::uint64_t>(length / wanted);
-  const std::int64_t segment =
+  std::int64_t segment =
       std::max<std::int64_t>(config.segment, static_cast<std::int64_t>(std::bit_floor(fair + (fair == 0 ? 1 : 0))));
-  return length >= fewest_segments * segment ? segment : 0;
+  // Two passes over a segment, the first one over an operator's columns, too, in as many turns as all chains take.
+  const auto is_worth_it = [&] {
+    const std::int64_t all = chains * divided_up(length, segment);
+    const std::int64_t turns = divided_up(2 * all, multiprocessors) + divided_up(all, multiprocessors);
+    return length >= fewest_segments * segment && 4 * turns * segment <= 3 * length;
+  };
+  while (is_worth_it() && !is_lean(problem, config, cut_at(config, segment, shape), shape)) segment *= 2;
+  return is_worth_it() ? segment : 0;
 }
 
 }  // namespace
 
 Cutting Plan::cutting(const Shape& shape) const {
-  return generator::cutting(config, architecture, shape);
+  return generator::cutting(problem, config, architecture, shape);
 }
 
-Cutting cutting(const Config& config, const Architecture& architecture, const Shape& shape) {
-  const std::int64_t segment = segment_of(config, architecture, shape);
-  if (segment == 0) return {};
-  return {true, segment, shape.b * shape.t / segment + shape.sequences()};
+Cutting cutting(const Problem& problem, const Config& config, const Architecture& architecture, const Shape& shape) {
+  const std::int64_t segment = segment_of(problem, config, architecture, shape);
+  return segment == 0 ? Cutting{} : cut_at(config, segment, shape);
 }
 
 Launches Plan::launches(const Shape& shape) const {
@@ -77,7 +143,7 @@ Launches Plan::launches(const Shape& shape) const {
   }
   const bool preconditioned = problem.precondition != Precondition::none;
   if (preconditioned) add(preconditioner, cutting.cut);
-  if (preconditioned && cutting.cut) {
+  if (preconditioned && cutting.cuts_d) {
     for (int round = 0; round < cut_corrections; ++round) {
       add(segment_jacobian, true, round);
       add(segment_correction, false, round);
@@ -95,35 +161,7 @@ Launches Plan::launches(const Shape& shape) const {
 
 Plan::Workspace Plan::workspace(const Shape& shape) const {
   if (is_decode(problem)) return {};
-  const Cutting cutting = this->cutting(shape);
-  const bool preconditioned = problem.precondition != Precondition::none;
-  const auto heads = static_cast<std::size_t>(shape.hv);
-  const auto tokens = static_cast<std::size_t>(shape.b) * static_cast<std::size_t>(shape.t);
-  const auto sequences = static_cast<std::size_t>(shape.sequences());
-  const auto k = static_cast<std::size_t>(problem.k);
-  const auto v = static_cast<std::size_t>(problem.v);
-  Workspace out;
-  const auto take = [&out](std::size_t& offset, std::size_t numbers) {
-    offset = out.bytes;
-    out.bytes += aligned(numbers * sizeof(float));
-  };
-  if (preconditioned) {
-    // Every sequence may begin a chunk that it does not fill.
-    const std::size_t chunks = tokens / static_cast<std::size_t>(config.chunk) + sequences;
-    take(out.gain_offset, heads * tokens);
-    take(out.d_chunks_offset, heads * chunks * k);
-  }
-  if (!cutting.cut) return out;
-  const std::size_t segments = static_cast<std::size_t>(cutting.segments) * heads;
-  take(out.segment_states_offset, segments * k * v);
-  take(out.operators_offset, segments * k * k);
-  if (preconditioned) {
-    take(out.segment_d_offset, segments * k);
-    take(out.segment_ends_offset, segments * k);
-    take(out.segment_moves_offset, segments);
-    take(out.cut_rounds_offset, sequences * heads * 2);
-  }
-  return out;
+  return workspace_of(problem, config, cutting(shape), shape);
 }
 
 }  // namespace osdn::generator

@@ -93,7 +93,7 @@ void add_hopper_cuts(std::vector<Candidate>& out, const Problem& problem, const 
       if (config.preconditioner != usual.preconditioner) continue;
       config.cut = Cut::automatic;
       config.segment = tokens;
-      if (cutting(config, architecture, shape).cut) out.push_back(candidate(problem, config, architecture));
+      if (cutting(problem, config, architecture, shape).cut) out.push_back(candidate(problem, config, architecture));
     }
 }
 
@@ -156,7 +156,8 @@ expected<Config> default_config(const Problem& problem, const Architecture& arch
   if (!whole) return whole;
   Config config = *whole;
   config.cut = Cut::automatic;
-  const bool cuts = cutting(config, architecture, shape).cut && check(*canonical(problem), config, architecture);
+  const bool cuts =
+      cutting(*canonical(problem), config, architecture, shape).cut && check(*canonical(problem), config, architecture);
   return cuts ? config : whole;
 }
 
@@ -193,7 +194,7 @@ expected<std::vector<Candidate>> configuration_space(const Problem& given, const
   Config config = *usual;
   config.cut = Cut::automatic;
   const auto add = [&] {
-    if (!cutting(config, architecture, shape).cut) return;
+    if (!cutting(problem, config, architecture, shape).cut) return;
     out->push_back(candidate(problem, config, architecture));
   };
   for (const int tokens : segments)

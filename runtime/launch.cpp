@@ -47,6 +47,7 @@ void set_workspace(ForwardParameters& p, const generator::Plan& plan, const Forw
     p.gain = at(workspace.gain_offset);
     p.d_chunks = at(workspace.d_chunks_offset);
   }
+  p.cut_d = plan.config.cut_d;
   if (!cutting.cut) return;
   p.segment_states = at(workspace.segment_states_offset);
   p.operators = at(workspace.operators_offset);

@@ -23,7 +23,7 @@ struct OperationKey {
     if (config) {
       const Config& c = *config;
       hash.add(c.chunk, c.warps, c.stages, c.value_split, c.preconditioner, c.preconditioner_warps, c.inverse,
-               c.schedule, c.cut, c.segment, c.cut_fill);
+               c.schedule, c.cut, c.segment, c.cut_fill, c.cut_memory, c.cut_d);
     }
     return hash.value();
   }

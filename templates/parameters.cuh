@@ -42,16 +42,20 @@ struct ForwardParameters {
   float* gain;      // [HV, B·T] μ_t z_t, the scalar that moves d
   float* d_chunks;  // [HV, chunks, K] d at the start of each chunk, chunks = ⌊B·T / C⌋ + N
 
-  // Workspace of a cut pass; null in one that is not cut. Segments are numbered as chunks are: ⌊B·T / segment⌋ + N.
+  // Workspace of a cut pass; null in one that is not cut. Segments are numbered in sequence.cuh.
   // A segment's first index is its number, so these are [segments, HV, …].
   float* segment_states;  // [K, V] the offset of the segment before, then the entry state
-  float* operators;       // [K, K] Jacobians of the segments' d, then the transfer operators of their states
-  float* segment_d;       // [K] d that the segment was last begun with
-  float* segment_ends;    // [K] d behind the segment, begun so
-  int* segment_moves;     // how far the last correction moved segment_d (segment_entries.cuh)
-  int* cut_rounds;        // [N, HV, 2] rounds until every entry d stood still (0: not yet), segments replayed in turn
-  long long segment;      // tokens of a segment; whole_sequence where none is cut
-  long long segments;     // numbers that segments may have; the sequences where none is cut
+  float* operators;  // [K, K] Jacobians of the segments' d, then the transfer operators of their states; not [segments,
+                     // HV, …] but [operator_number, HV, …] of those that have one
+  float* segment_d;  // [K] d that the segment was last begun with
+  float* segment_ends;  // [K] d behind the segment, begun so
+  int* segment_moves;   // how far the last correction moved segment_d (segment_entries.cuh)
+  int* cut_rounds;      // [N, HV, 2] rounds until every entry d stood still (0: not yet; −1: d not
+                        // cut), segments that were left over
+  long long segment;    // tokens of a segment; whole_sequence where none is cut
+  long long segments;   // numbers that segments may have; the sequences where none is cut
+
+  long long cut_d;  // fewest segments of a sequence whose d is cut, too
 
   float eta;
   float d_min;

@@ -7,6 +7,7 @@
 #include "layout.cuh"
 #include "osdn/axes.hpp"
 #include "parameters.cuh"
+#include "segment_entries.cuh"
 #include "sequence.cuh"
 #include "write_scale.cuh"
 
@@ -28,12 +29,18 @@ struct PreconditionerHead {
   const long long n;        // of the sequence
   const long long number;   // of the segment
   const Sequence sequence;  // what this CTA takes for one: the segment's part
+  const bool continues;     // begins with what SegmentTurns left in its place
   const Storage* k_rows;
   unsigned char* shared;
   int parity = 0;  // of the reduction buffer that the next sum uses
 
   PreconditionerHead(const ForwardParameters& parameters, const Segment& work, int value_head)
-      : p(parameters), head(value_head), n(work.sequence), number(work.number), sequence(work.part) {
+      : p(parameters),
+        head(value_head),
+        n(work.sequence),
+        number(work.number),
+        sequence(work.part),
+        continues(p.pass != 0 || (work.index > 0 && !cuts_d(p, work))) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
     shared = shared_memory;
     const int key_head = head / (p.value_heads / p.key_heads);
@@ -69,7 +76,7 @@ struct PreconditionerHead {
   void load_d(float (&d)[per_thread]) const {
     const bool is_cut = Traits::segmented && p.segment_d != nullptr;
     for_each_feature([&](int slot, int feature) {
-      if (is_cut && p.pass != 0) {
+      if (is_cut && continues) {
         d[slot] = p.segment_d[of_segment() + feature];
       } else {
         d[slot] = p.initial_d != nullptr ? p.initial_d[of_sequence() + feature] : 1.0F;

@@ -30,13 +30,15 @@ inline void segment_correction(const ForwardParameters& p) {
   __syncthreads();  // all have seen it before it changes
   const Segment first = segment_of<16>(p, n, 0);
   long long item = first.number * p.value_heads + head;
+  const float* jacobian =
+      p.operators + (operator_number(p, first) * p.value_heads + head) * K * K;  // the segment before's
   if (threadIdx.x == 0) p.segment_moves[item] = stands_still;
 
   const int c = threadIdx.x % K;
   const int part = threadIdx.x / K;
   bool any = false;
   bool carried = false;  // Δ of the segment before is not zero
-  for (long long s = 1; s < first.count; ++s) {
+  for (long long s = 1; s < first.count; ++s, jacobian += static_cast<long long>(p.value_heads) * K * K) {
     const long long before = item;
     item += p.value_heads;
     float entry = p.segment_ends[before * K + c];
@@ -44,9 +46,8 @@ inline void segment_correction(const ForwardParameters& p) {
     if (carried) {
       float sum = 0;
       if (part < parts) {
-        const float* jacobian = p.operators + before * K * K + c;
 #pragma unroll 8
-        for (int j = part; j < K; j += parts) sum = fmaf(jacobian[j * K], delta[j], sum);
+        for (int j = part; j < K; j += parts) sum = fmaf(jacobian[j * K + c], delta[j], sum);
       }
       partial[threadIdx.x] = sum;
       __syncthreads();

@@ -22,6 +22,12 @@ inline bool moves_far(float from, float to) {
   return !(fabsf(to - from) <= 1e-3F * fmaxf(1.0F, fabsf(to)));
 }
 
+/// Whether d of the segment's sequence is cut as its state is. With few segments the rounds' Jacobians take longer than
+/// a replay of one segment after the other (docs/performance.md).
+inline bool cuts_d(const ForwardParameters& p, const Segment& segment) {
+  return segment.count >= p.cut_d;
+}
+
 /// Whether the coming correction will ask for this segment's Jacobian, and the one at hand is of a place far away. All
 /// threads of the CTA.
 template <class Traits>

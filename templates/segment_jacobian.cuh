@@ -246,7 +246,7 @@ inline void segment_jacobian(const ForwardParameters& p) {
   const int head = blockIdx.x / splits % p.value_heads;
   const Segment segment = find_segment<16>(p, blockIdx.x / splits / p.value_heads);
   // The first entry is exact, and behind the last segment is nothing to correct.
-  if (!segment.exists() || segment.index == 0 || segment.is_last()) return;
+  if (!segment.exists() || segment.index == 0 || segment.is_last() || !cuts_d(p, segment)) return;
   if (p.pass > 0 && !needs_jacobian<Traits>(p, segment, head)) return;
 
   const long long item = segment.number * p.value_heads + head;
@@ -288,7 +288,8 @@ inline void segment_jacobian(const ForwardParameters& p) {
     __syncthreads();  // before the next group takes the buffers
   }
   if (tile >= K / 16) return;
-  float* out = p.operators + item * K * K + (16 * tile + lane_row()) * K + lane_column();
+  float* out = p.operators + (operator_number(p, segment) * p.value_heads + head) * K * K +
+               (16 * tile + lane_row()) * K + lane_column();
 #pragma unroll
   for (int f = 0; f < K / 16; ++f) {
     for_each_element(h[f], [&](int column, int feature, float& e) { out[column * K + 16 * f + feature] = e; });

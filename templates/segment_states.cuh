@@ -1,5 +1,6 @@
-// Segment after segment: the entry state of the next one is A h + B, in what is close to true fp32. One CTA per
-// sequence, value head and 16 value columns; a warp owns every eighth block of 16 features of hᵀ.
+// Segment after segment: the entry state of the next one is A h + B, in what is close to true fp32; the second one's is
+// what the first one ended with. One CTA per sequence, value head and 16 value columns; a warp owns every eighth block
+// of 16 features of hᵀ.
 #pragma once
 
 #include "device/tensor_fp32.cuh"
@@ -23,22 +24,26 @@ inline void segment_states(const ForwardParameters& p) {
   const Segment first = segment_of<16>(p, n, 0);
   const long long of_head = (n * p.value_heads + head) * K * V + 16 * tile;
   float* state = p.segment_states + (first.number * p.value_heads + head) * K * V + 16 * tile;
-  const float* transfer = p.operators + (first.number * p.value_heads + head) * K * K;
+  const float* transfer = p.operators + ((operator_number(p, first) + 1) * p.value_heads + head) * K * K;
 
   // The first segment's entry is the initial state: final_state may take its place while others still read it.
   for (int i = threadIdx.x; i < 16 * K; i += 32 * segment_warps) {
     const int column = i % 16;
     const int feature = i / 16;
     const float x = p.initial_state != nullptr ? p.initial_state[of_head + feature * V + column] : 0.0F;
-    shared[column * stride + feature] = x;
     state[feature * V + column] = x;
   }
-  for (long long s = 1; s < first.count; ++s) {
+  if (first.count <= 2) return;
+  state += static_cast<long long>(p.value_heads) * K * V;
+  for (int i = threadIdx.x; i < 16 * K; i += 32 * segment_warps) {
+    shared[i % 16 * stride + i / 16] = state[i / 16 * V + i % 16];
+  }
+  for (long long s = 2; s < first.count; ++s) {
     __syncthreads();
     state += static_cast<long long>(p.value_heads) * K * V;
-    const Fp32Tensor::ReadA<stride> entry(shared + (s - 1) % 2 * 16 * stride);
+    const Fp32Tensor::ReadA<stride> entry(shared + s % 2 * 16 * stride);
     const Fp32Tensor::ReadTransposedB<K> rows(transfer);
-    float* const next = shared + s % 2 * 16 * stride + lane_row() * stride + lane_column();
+    float* const next = shared + (s + 1) % 2 * 16 * stride + lane_row() * stride + lane_column();
     float* const out = state + lane_column() * V + lane_row();
     for (int block = warp_id(); block < K / 16; block += segment_warps) {
       Block sum;

@@ -1,6 +1,6 @@
 // How a segment carries its entry state to the next one: h ↦ A h + B. The delta rule moves the columns of [I | 0]
 // through the segment with the values [0 | v]; the first K columns end as A, the rest as B. The last segment of a
-// sequence needs neither.
+// sequence needs neither. The first one begins with the initial state, and ends as the next one's entry: it needs no A.
 #pragma once
 
 #include "delta_rule.cuh"
@@ -21,6 +21,7 @@ inline void segment_transfer(const ForwardParameters& p) {
   if (!segment.exists() || segment.is_last()) return;
 
   const bool of_values = split < Traits::value_split;
+  if (segment.index == 0 && !of_values) return;
   const int first_tile = of_values ? split * tiles : (split - Traits::value_split) * tiles;
   const int count = of_values || K / 16 - first_tile > tiles ? tiles : K / 16 - first_tile;
   Block h[tiles_per_warp][K / 16];
@@ -36,6 +37,15 @@ inline void segment_transfer(const ForwardParameters& p) {
     }
   }
 
+  if (segment.index == 0 && p.initial_state != nullptr) {
+    const float* entry = p.initial_state + (segment.sequence * p.value_heads + head) * K * Traits::V;
+#pragma unroll
+    for (int i = 0; i < tiles_per_warp; ++i) {
+      const int tile = warp_id() + i * Traits::warps;
+      if (tile < count) load_state<Traits, Traits::V>(h[i], entry + 16 * (first_tile + tile));
+    }
+  }
+
   Phase phase(p, segment.part, head, of_values ? split : 0, of_values);
   run_chunks<Traits>(phase, h, count);
 
@@ -48,7 +58,8 @@ inline void segment_transfer(const ForwardParameters& p) {
       float* next = p.segment_states + (item + p.value_heads) * K * Traits::V;
       store_state<Traits, Traits::V>(h[i], next + 16 * (first_tile + tile));
     } else {
-      store_state<Traits, K>(h[i], p.operators + item * K * K + 16 * (first_tile + tile));
+      float* to = p.operators + (operator_number(p, segment) * p.value_heads + head) * K * K;
+      store_state<Traits, K>(h[i], to + 16 * (first_tile + tile));
     }
   }
 }

@@ -13,9 +13,10 @@ struct SegmentTurns {
   static constexpr int threads = 32 * Traits::warps;
 
   const ForwardParameters& p;
-  int n;      // the sequence
-  int index;  // of the segment at hand
-  int end;    // behind the last segment of this CTA
+  int n;                 // the sequence
+  int index;             // of the segment at hand
+  int end;               // behind the last segment of this CTA
+  bool in_turn = false;  // d of this sequence is not cut, and this is its first segment's CTA: it replays all of them
   int replayed = 0;
 
   SegmentTurns(const ForwardParameters& parameters, long long item) : p(parameters) {
@@ -28,7 +29,9 @@ struct SegmentTurns {
       const Segment start = find_segment<Traits::chunk>(p, item);
       n = static_cast<int>(start.sequence);
       index = static_cast<int>(start.index);
-      end = start.exists() ? index + 1 : index;
+      const bool is_whole = is_cut() && !cuts_d(p, start);
+      in_turn = is_whole && p.pass == 0 && index == 0;
+      end = in_turn ? static_cast<int>(start.count) : start.exists() && !is_whole ? index + 1 : index;
     }
   }
 
@@ -44,6 +47,14 @@ struct SegmentTurns {
   bool is_due() {
     if (!is_cut()) return true;
     const long long item = segment().number * p.value_heads + head(p);
+    if (in_turn) {
+      if (index > 0) pass_on(item);
+      if (threadIdx.x == 0) {
+        rounds()[0] = -1;
+        rounds()[1] = 0;
+      }
+      return true;
+    }
     if (!settles()) {
       if (p.pass != 0) return p.segment_moves[item] != stands_still;
       if (index == 0 && threadIdx.x == 0) rounds()[0] = rounds()[1] = 0;
@@ -55,16 +66,21 @@ struct SegmentTurns {
       moved |= !(p.segment_d[item * K + c] == p.segment_ends[(item - p.value_heads) * K + c]);
     }
     if (!__syncthreads_or(moved)) return false;
-    for (int c = threadIdx.x; c < K; c += threads) {
-      p.segment_d[item * K + c] = p.segment_ends[(item - p.value_heads) * K + c];
-    }
+    pass_on(item);
     ++replayed;
     return true;
   }
 
+  /// The segment begins with what the one before ended with. Each thread moves what it has written, and will read.
+  void pass_on(long long item) const {
+    for (int c = threadIdx.x; c < K; c += threads) {
+      p.segment_d[item * K + c] = p.segment_ends[(item - p.value_heads) * K + c];
+    }
+  }
+
   /// d behind the sequence goes where it is wanted, now that nobody reads the initial one any more.
   void finish() const {
-    if (!settles()) return;
+    if (!settles() && !in_turn) return;
     const Segment last = at(at(0).count - 1);
     for (int c = threadIdx.x; c < K; c += threads) {
       if (p.final_d == nullptr) break;

@@ -47,19 +47,23 @@ struct Segment {
   long long sequence;
   long long index;   // among the sequence's
   long long count;   // of the sequence, at least 1
-  long long number;  // over the whole batch: sequence n's first one has ⌊begin / segment⌋ + n
+  long long number;  // over the whole batch: first_segment(n) + index
   Sequence part;
 
   bool exists() const { return index < count; }
   bool is_last() const { return index + 1 == count; }
 };
 
-inline long long sequence_begin(const ForwardParameters& p, long long n) {
-  return p.cu_seqlens != nullptr ? cu_seqlen(p, n) : n * p.tokens;
+/// Packed: ⌊begin / segment⌋ + n, as chunks are numbered; else all sequences have as many segments.
+inline long long first_segment(const ForwardParameters& p, long long n) {
+  return p.cu_seqlens != nullptr ? cu_seqlen(p, n) / p.segment + n : p.segments / p.sequences * n;
 }
 
-inline long long first_segment(const ForwardParameters& p, long long n) {
-  return sequence_begin(p, n) / p.segment + n;
+/// Where the operator of a segment lies among those of all segments that are neither the first nor the last of their
+/// sequence: ⌊B·T / segment⌋ − 1 places are enough.
+inline long long operator_number(const ForwardParameters& p, const Segment& segment) {
+  const long long ends = p.cu_seqlens != nullptr ? segment.sequence : 2 * segment.sequence;
+  return segment.number - ends - 1;
 }
 
 template <int chunk>

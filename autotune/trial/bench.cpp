@@ -81,6 +81,7 @@ Config before_the_gate(Config config) {
   if (config.cut == Cut::never) return config;
   config.cut = Cut::fixed;
   config.segment = std::max(64, config.chunk);
+  config.cut_d = 2;
   return config;
 }
 

@@ -20,9 +20,11 @@ constexpr std::uint64_t cover_seed = 3;
 // Fields that choose other kernels altogether: each of their values meets each problem below.
 constexpr std::string_view crossed[] = {"schedule", "preconditioner"};
 // So does each way to cut. The space of a problem has none of them, for whether they pay depends on the shape. Segments
-// are the shortest there are, so that few tokens are several; a cut_fill of 1000 cuts on every device.
-constexpr const char* cuts[] = {"cut=fixed,segment=64", "cut=automatic,segment=64,cut_fill=1000",
-                                "schedule=hopper,cut=fixed,segment=64"};
+// are the shortest there are, so that few tokens are several; a cut_fill of 1000 cuts on every device. With a cut_d of
+// 2 d is cut, too.
+constexpr const char* cuts[] = {"cut=fixed,segment=64,cut_d=2", "cut=fixed,segment=64",
+                                "cut=automatic,segment=64,cut_fill=1000,cut_memory=1000,cut_d=2",
+                                "schedule=hopper,cut=fixed,segment=64,cut_d=2"};
 
 constexpr const char* problems[] = {
     "osdn_forward:apf=none",
@@ -147,7 +149,7 @@ expected<void> add_cuts(const char* text, const generator::Architecture& archite
     if (!config) return config.error();
     FamilyMember member = cut_member(*problem, *config, out.size());
     const std::string key = fmt::format("{} {}", cut, text);
-    if (!generator::cutting(*config, architecture, member.shape).cut) {
+    if (!generator::cutting(*canonical(*problem), *config, architecture, member.shape).cut) {
       return Error{ErrorCode::internal, fmt::format("{} does not cut {}", key, to_string(member.shape)), {}};
     }
     out.push_back({key, std::move(member)});

@@ -19,14 +19,16 @@ struct Config {
   InverseAlgorithm inverse = InverseAlgorithm::blocked;
   Schedule schedule = Schedule::portable;
   Cut cut = Cut::never;
-  int segment = 1024;  ///< tokens of a segment (of the shortest one with Cut::automatic): a power of two, 64 to 65536
-  int cut_fill = 50;   ///< Cut::automatic: cut where uncut CTAs fill less than this percentage of the multiprocessors
+  int segment = 1024;   ///< tokens of a segment (of the shortest one with Cut::automatic): a power of two, 64 to 65536
+  int cut_fill = 50;    ///< Cut::automatic: cut where uncut CTAs fill less than this percentage of the multiprocessors
+  int cut_memory = 15;  ///< Cut::automatic: percentage of the bytes of q, k, v and o that the workspace may take
+  int cut_d = 16;       ///< d of a sequence with fewer segments than this is replayed segment after segment
 
   friend bool operator==(const Config&, const Config&) = default;
 };
 
 /// Text: `chunk=64,warps=4,stages=1,value_split=1,preconditioner=parallel,preconditioner_warps=4,inverse=blocked`;
-/// the fields behind these (schedule, cut, segment, cut_fill) only where they differ from their defaults.
+/// the fields behind these (schedule and what follows it) only where they differ from their defaults.
 /// parse_config starts from `defaults`, so a text may name only what differs.
 [[nodiscard]] std::string to_string(const Config& config);
 expected<Config> parse_config(std::string_view text, const Config& defaults = {});

@@ -67,7 +67,7 @@ expect memcheck skipped
 [[ $(result "sorted({m['name'] for m in r['steps_measured']})") == "['decode 2x16 h1 d64 bf16 state', 'decode 3x1 h1/2 d64']" ]] ||
   fail "not every decoding step was measured: $(result "[m['name'] for m in r['steps_measured']]")"
 # Each of the two ways to cut, where it cuts: all five kernels were timed.
-[[ $(result "sorted({m['variant'] for m in r['measurements'] if 'transfer' in str(m['phases'])})") == "['cut=automatic,segment=64,cut_fill=1000', 'cut=fixed,segment=64']" ]] ||
+[[ $(result "sorted({m['variant'] for m in r['measurements'] if 'transfer' in str(m['phases'])})") == "['cut=automatic,segment=64,cut_fill=1000,cut_memory=1000', 'cut=fixed,segment=64,cut_d=2']" ]] ||
   fail "no cut pass was measured: $(result "[(m['name'], m['variant'], m['phases']) for m in r['measurements']]")"
 [[ $(result "all(m['clock'] == 'modelled' and m['gate']['passed'] for m in r['measurements'] + r['steps_measured'])") == True ]] ||
   fail "times of the emulator are not called modelled, or a gate failed"

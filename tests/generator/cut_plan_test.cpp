@@ -31,7 +31,7 @@ std::vector<Launch> launches_of(const Plan& plan, const char* phase, const Shape
 }
 
 TEST(CutPlan, LaunchesASegmentACta) {
-  const Plan cut = planned("osdn_forward:k=96,v=64", "chunk=32,warps=2,value_split=2,cut=fixed,segment=256");
+  const Plan cut = planned("osdn_forward:k=96,v=64", "chunk=32,warps=2,value_split=2,cut=fixed,segment=256,cut_d=4");
   const Shape shape{.b = 1, .t = 1000, .h = 3, .hv = 3, .n = 5};
   const std::int64_t segments = 3 + 5;  // ⌊1000 / 256⌋ + N
   EXPECT_EQ(cut.cutting(shape).segments, segments);
@@ -58,6 +58,22 @@ TEST(CutPlan, LaunchesASegmentACta) {
   EXPECT_EQ(launches_of(cut, "segment_correction", shape).size(), std::size_t{cut_corrections});
 }
 
+// Where no sequence can have enough segments for d to be cut, nothing is launched that would only find that out.
+TEST(CutPlan, LaunchesNoRoundsForFewSegments) {
+  const Plan cut = planned("osdn_forward:k=96,v=64", "chunk=32,warps=2,cut=fixed,segment=256,cut_d=5");
+  for (const std::int64_t packed : {0, 5}) {
+    const Shape shape{.b = 1, .t = 1000, .h = 3, .hv = 3, .n = packed};
+    EXPECT_FALSE(cut.cutting(shape).cuts_d);
+    const auto rounds = launches_of(cut, "preconditioner", shape);
+    ASSERT_EQ(rounds.size(), 1u);
+    EXPECT_EQ(rounds[0].ctas, (packed == 0 ? 4 : 3 + 5) * 3);
+    EXPECT_EQ(rounds[0].pass, 0);
+    EXPECT_EQ(launches_of(cut, "segment_jacobian", shape).size(), 0u);
+    EXPECT_EQ(launches_of(cut, "delta_rule", shape).size(), 1u);
+  }
+  EXPECT_TRUE(cut.cutting({.b = 1, .t = 1025, .h = 3, .hv = 3}).cuts_d);
+}
+
 TEST(CutPlan, LeavesWhatIsShorterThanASegmentWhole) {
   const Plan cut = planned("osdn_forward:", "cut=fixed,segment=256");
   EXPECT_EQ(cut.launches({.b = 7, .t = 256, .h = 2, .hv = 2}).size(), 2u);
@@ -68,21 +84,37 @@ TEST(CutPlan, LeavesWhatIsShorterThanASegmentWhole) {
 TEST(CutPlan, CountsItsWorkspace) {
   const auto up = [](std::size_t bytes) { return (bytes + 255) / 256 * 256; };
   const Shape shape{.b = 2, .t = 1000, .h = 1, .hv = 3};
-  const std::size_t segments = (2000 / 256 + 2) * 3;
-  const std::size_t states = up(segments * 96 * 64 * 4) + up(segments * 96 * 96 * 4);
+  // Four segments of each of two sequences, three heads; an operator for those between the first and the last.
+  const std::size_t segments = 2 * 4 * 3;
+  const std::size_t states = up(segments * 96 * 64 * 4) + up(2 * 2 * 3 * 96 * 96 * 4);
   EXPECT_EQ(
       planned("osdn_forward:k=96,v=64,precondition=none", "chunk=32,cut=fixed,segment=256").workspace(shape).bytes,
       states);
   EXPECT_EQ(planned("osdn_forward:k=96,v=64", "chunk=32,cut=fixed,segment=256").workspace(shape).bytes,
             up(3 * 2000 * 4) + up(3 * (2000 / 32 + 2) * 96 * 4) + states + 2 * up(segments * 96 * 4) +
                 up(segments * 4) + up(2 * 3 * 2 * 4));
+  // Packed, of 2000 tokens: at most ⌊2000 / 256⌋ + N segments and, behind each boundary but the last, an operator.
+  EXPECT_EQ(planned("osdn_forward:k=96,v=64,precondition=none", "chunk=32,cut=fixed,segment=256")
+                .workspace({.b = 1, .t = 2000, .h = 1, .hv = 3, .n = 4})
+                .bytes,
+            up((7 + 4) * 3 * 96 * 64 * 4) + up(6 * 3 * 96 * 96 * 4));
+}
+
+TEST(CutPlan, KeepsTheWorkspaceSmallBesideTheTensors) {
+  const Shape grouped{.b = 1, .t = 8192, .h = 2, .hv = 8};
+  const auto segment = [&](const char* text) {
+    return cutting({}, parse_config(text).value_or_throw(), with(100), grouped).segment;
+  };
+  EXPECT_EQ(segment("cut=automatic,cut_memory=25"), 1024);
+  EXPECT_EQ(segment("cut=automatic"), 2048);  // 1024 would take 19 %
+  EXPECT_EQ(segment("cut=automatic,cut_memory=5"), 0);
 }
 
 TEST(CutPlan, FixedDoesNotLookAtTheBatch) {
   const Config fixed = parse_config("cut=fixed,segment=512").value_or_throw();
   for (const std::int64_t batch : {1, 3, 1000}) {
     for (const int multiprocessors : {1, 100}) {
-      const Cutting cut = cutting(fixed, with(multiprocessors), {.b = batch, .t = 4000, .h = 1, .hv = 16});
+      const Cutting cut = cutting({}, fixed, with(multiprocessors), {.b = batch, .t = 4000, .h = 1, .hv = 16});
       EXPECT_TRUE(cut.cut);
       EXPECT_EQ(cut.segment, 512);
     }
@@ -92,18 +124,18 @@ TEST(CutPlan, FixedDoesNotLookAtTheBatch) {
 TEST(CutPlan, AutomaticCutsWhereFewHeadsMeetLongSequences) {
   const Config config = parse_config("cut=automatic,segment=1024,cut_fill=50").value_or_throw();
   const auto segment = [&](const Shape& shape, int multiprocessors = 100) {
-    return cutting(config, with(multiprocessors), shape).segment;
+    return cutting({}, config, with(multiprocessors), shape).segment;
   };
   EXPECT_EQ(segment({.b = 1, .t = 65536, .h = 1, .hv = 1}), 1024);  // more segments than multiprocessors: the least
   EXPECT_EQ(segment({.b = 1, .t = 65536, .h = 4, .hv = 4}), 2048);  // a hundred are shared by 4 chains of 32
   EXPECT_EQ(segment({.b = 1, .t = 65536, .h = 4, .hv = 4}, 200), 1024);
   EXPECT_EQ(segment({.b = 1, .t = 65536, .h = 1, .hv = 4, .n = 2}), 2048);
-  EXPECT_EQ(segment({.b = 1, .t = 4096, .h = 1, .hv = 1}), 0);     // too short
+  EXPECT_EQ(segment({.b = 1, .t = 3072, .h = 1, .hv = 1}), 0);     // too short
   EXPECT_EQ(segment({.b = 4, .t = 8192, .h = 32, .hv = 32}), 0);   // enough chains
-  EXPECT_EQ(segment({.b = 1, .t = 65536, .h = 32, .hv = 32}), 0);  // segments would be too few
+  EXPECT_EQ(segment({.b = 1, .t = 65536, .h = 32, .hv = 32}), 0);  // four segments would come in several turns
   Config split = config;
   split.value_split = 8;
-  EXPECT_EQ(cutting(split, with(100), {.b = 1, .t = 65536, .h = 7, .hv = 7}).segment, 0);
+  EXPECT_EQ(cutting({}, split, with(100), {.b = 1, .t = 65536, .h = 7, .hv = 7}).segment, 0);
 }
 
 TEST(CutPlan, DefaultsAndSpacesOfAShapeCutWhereThatPays) {

@@ -72,8 +72,13 @@ TEST(Text, RoundTripsOnRandomValues) {
 TEST(Text, LaterFieldsOfAConfigAreNamedOnlyWhereTheyDiffer) {
   const std::string usual = to_string(Config{});
   EXPECT_EQ(usual.find("schedule"), std::string::npos) << "texts from before it was added stay as they are";
-  EXPECT_EQ(to_string(Config{.schedule = Schedule::hopper, .cut = Cut::fixed, .segment = 512, .cut_fill = 75}),
-            usual + ",schedule=hopper,cut=fixed,segment=512,cut_fill=75");
+  EXPECT_EQ(to_string(Config{.schedule = Schedule::hopper,
+                             .cut = Cut::fixed,
+                             .segment = 512,
+                             .cut_fill = 75,
+                             .cut_memory = 20,
+                             .cut_d = 4}),
+            usual + ",schedule=hopper,cut=fixed,segment=512,cut_fill=75,cut_memory=20,cut_d=4");
   EXPECT_EQ(parse_config("cut=automatic,segment=1024").value_or_throw(), (Config{.cut = Cut::automatic}));
 }
 
@@ -102,7 +107,8 @@ struct Refused {
 };
 
 constexpr char known_problem_fields[] =
-    "known: type, math, k, v, precondition, apf, norm, beta_aware, qk_l2norm, beta_type, state_type, decay, erase, value or "
+    "known: type, math, k, v, precondition, apf, norm, beta_aware, qk_l2norm, beta_type, state_type, decay, erase, "
+    "value or "
     "micro_steps";
 
 TEST(Text, ProblemErrorsNameFieldValueAndAllowed) {
@@ -173,7 +179,7 @@ TEST(Text, ConfigErrorsNameFieldValueAndAllowed) {
       {"warp=4",
        "config field 'warp' is unknown (did you mean 'warps'?); known: chunk, warps, stages, value_split, "
        "preconditioner, preconditioner_warps, inverse, "
-       "schedule, cut, segment or cut_fill"},
+       "schedule, cut, segment, cut_fill, cut_memory or cut_d"},
   };
   for (const auto& [text, message] : cases) {
     const auto parsed = parse_config(text);

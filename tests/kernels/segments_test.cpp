@@ -27,6 +27,8 @@ Numbers numbers(double eta, double d_min, double d_max, double anchor = 0.0, dou
   return n;
 }
 
+constexpr int all_in_turn = -1;  // instead of a number of rounds: d is not cut
+
 struct SegmentsCase {
   const char* name;
   const char* problem;
@@ -53,7 +55,7 @@ const SegmentsCase cases[] = {
     {"PerTokenBound", "osdn_forward:type=fp16,k=64,v=128,apf=per_token,norm=add",
      "schedule=hopper,warps=4,value_split=2,stages=2,preconditioner=chunked,preconditioner_warps=8,cut=fixed,segment="
      "64",
-     numbers(0.5, 0.9, 1.05, 1), 5},
+     numbers(0.5, 0.9, 1.05, 1), 5, true},
     {"Wide", "osdn_forward:k=128,v=128,qk_l2norm=1",
      "schedule=hopper,warps=8,stages=2,preconditioner=chunked,cut=fixed,segment=64", numbers(0.02, 0.99, 1.01), 4},
 };
@@ -80,13 +82,23 @@ const SegmentsCase cases[] = {
      "chunk=16,warps=2,preconditioner=chunked,cut=fixed,segment=64", numbers(1, 0.5, 2), 5, true},
     {"Wide", "osdn_forward:k=144,v=16", "chunk=16,warps=1,preconditioner_warps=4,cut=fixed,segment=64",
      numbers(0.02, 0.99, 1.01), 4},
+    // Of packed sequences, one has four segments, others fewer.
+    {"SomeInTurn", "osdn_forward:k=48,v=16,apf=per_token",
+     "chunk=32,warps=1,preconditioner=chunked,preconditioner_warps=8,cut=fixed,segment=64,cut_d=4",
+     numbers(0.3, 0, 100, 1), 5},
+    {"InTurn", "osdn_forward:k=48,v=32,apf=constant",
+     "chunk=16,warps=2,preconditioner_warps=2,cut=fixed,segment=64,cut_d=100", numbers(0.5, 0.9, 1.05, 1, -0.01),
+     all_in_turn},
 };
 #endif
 
 class Segments : public testing::TestWithParam<SegmentsCase> {
  protected:
   Problem problem() const { return parse_problem(GetParam().problem).value_or_throw(); }
-  Config config() const { return parse_config(GetParam().config).value_or_throw(); }
+  /// d is cut as soon as there is something to cut, unless a case says otherwise.
+  Config config() const {
+    return parse_config(GetParam().config, parse_config("cut_d=2").value_or_throw()).value_or_throw();
+  }
   PreparedOperation operation() const { return prepare(problem(), config()); }
   Case random_case(const Shape& shape, std::vector<std::int64_t> lengths = {}) const {
     reference::RandomOptions random;
@@ -143,6 +155,10 @@ TEST_P(Segments, AgreeWithTheRecurrenceInFewRounds) {
   expect_right(problem, launch(op, problem, {.workspace = &workspace}), States::in_and_out);
   if (op.problem().precondition == Precondition::none) return;
   for (const Rounds& r : rounds_of(op, problem.shape, workspace)) {
+    if (GetParam().most_rounds == all_in_turn) {
+      EXPECT_EQ(r.rounds, all_in_turn);
+      continue;
+    }
     if (GetParam().may_be_replayed && r.rounds == 0) {
       EXPECT_GT(r.replayed, 0);
       EXPECT_LE(r.replayed, 5) << "the first of six segments begins with the sequence's own d";
@@ -152,6 +168,16 @@ TEST_P(Segments, AgreeWithTheRecurrenceInFewRounds) {
     EXPECT_LE(r.rounds, GetParam().most_rounds);
     EXPECT_EQ(r.replayed, 0);
   }
+}
+
+// Where d is not cut its segments are replayed in turn, to the bits of a sequence that was never cut.
+TEST_P(Segments, ReplayedInTurnGiveTheBitsOfAWholeSequence) {
+  if (GetParam().most_rounds != all_in_turn) GTEST_SKIP() << "d is cut";
+  const Case problem = random_case({.b = 2, .t = 3 * config().segment + 11, .h = 1, .hv = 2});
+  Config whole = config();
+  whole.cut = Cut::never;
+  expect_same_bits(*launch(operation(), problem, {.states = States::aliased}).final_d,
+                   *launch(prepare(this->problem(), whole), problem).final_d, "final_d");
 }
 
 TEST_P(Segments, OfASequenceGiveTheSameBitsAloneAndInAnyBatch) {
@@ -231,7 +257,7 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Segments, testing::ValuesIn(cases),
 // turn, to the bits of a sequence that was never cut.
 TEST(Segments, ReplayWhatTheRoundsLeaveOver) {
   const Problem jumping = parse_problem("osdn_forward:k=32,v=16,norm=one,beta_aware=0").value_or_throw();
-  Config config = parse_config("chunk=16,warps=1,preconditioner_warps=2,cut=fixed,segment=64").value_or_throw();
+  Config config = parse_config("chunk=16,warps=1,preconditioner_warps=2,cut=fixed,segment=64,cut_d=2").value_or_throw();
   reference::RandomOptions random;
   random.seed = input_seed() + 8;
   random.keys = reference::Keys::scaled;
