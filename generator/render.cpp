@@ -83,6 +83,9 @@ std::string render(const Phase& phase, const Problem& problem, const Config& ask
   if (phase.configured) append_constants(out, config_fields(), config, phase.reader);
   out += "};\n}  // namespace osdn\n";
   const int residents = resident_ctas(phase, problem, config);
+  // Kernels that take segments keep a few numbers more: unless told that one CTA is enough, the assembler spills these
+  // for the sake of CTAs that shared memory has no room for.
+  const bool names_residents = phase.hopper || residents > 1 || (phase.configured && config.cut != Cut::never);
   // setmaxnreg needs to know that a multiprocessor has one such CTA at a time (PTX ISA 9.7.19.5: .maxntid or .maxnreg).
   fmt::format_to(std::back_inserter(out),
                  "#include \"{3}{0}.cuh\"\n"
@@ -91,7 +94,7 @@ std::string render(const Phase& phase, const Problem& problem, const Config& ask
                  "  osdn::{0}<osdn::Traits>(p{6});\n"
                  "}}\n",
                  phase.name, threads(phase, config), entry(phase), phase.hopper ? "hopper/" : "",
-                 phase.hopper || residents > 1 ? fmt::format(", {}", residents) : std::string(),
+                 names_residents ? fmt::format(", {}", residents) : std::string(),
                  phase.hopper ? ",\n                        const __grid_constant__ osdn::HopperMaps maps" : "",
                  phase.hopper ? ", maps" : "", phase.parameters);
   return out;

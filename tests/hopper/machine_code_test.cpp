@@ -2,6 +2,7 @@
 // that the assembler had to serialise.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -26,15 +27,18 @@ void PrintTo(const KernelCase& c, std::ostream* out) {
   *out << c.problem << " | " << c.config;
 }
 
-runtime::CompiledKernel compiled(const KernelCase& c) {
+runtime::CompiledKernel compiled(const KernelCase& c, const std::string& phase = {}, const char* arch = "sm_90") {
   static const auto nvrtc = [] {
     const auto search = runtime::find_nvrtc(runtime::default_nvrtc_search({}), 0);
     return runtime::open_nvrtc(search.found.at(0).path).value_or_throw();
   }();
   const auto plan = generator::plan(parse_problem(c.problem).value_or_throw(), parse_config(c.config).value_or_throw(),
-                                    generator::find_architecture("sm_90").value_or_throw())
+                                    generator::find_architecture(arch).value_or_throw())
                         .value_or_throw();
-  return runtime::compile(*nvrtc, runtime::compile_input(plan.kernels.back(), "sm_90")).value_or_throw();
+  const auto named = std::find_if(plan.kernels.begin(), plan.kernels.end(),
+                                  [&](const generator::KernelPlan& kernel) { return kernel.phase == phase; });
+  const generator::KernelPlan& kernel = named != plan.kernels.end() ? *named : plan.kernels.back();
+  return runtime::compile(*nvrtc, runtime::compile_input(kernel, arch)).value_or_throw();
 }
 
 int count(const std::string& text, const std::string& word) {
@@ -78,6 +82,28 @@ TEST_P(MachineCode, HoldsTheProductsAndNothingInLocalMemory) {
   EXPECT_GE(count(code, " UTMALDG"), 3);
   EXPECT_EQ(count(code, " LDL"), 0);
   EXPECT_EQ(count(code, " STL"), 0);
+}
+
+// The portable kernels of a cut pass keep their numbers in registers, too.
+TEST(CutMachineCode, HoldsNothingInLocalMemory) {
+  const struct {
+    KernelCase kernel;
+    const char* phase;
+    const char* arch;
+  } cases[] = {
+      {{"osdn_forward:", "preconditioner_warps=4,cut=fixed", 0}, "preconditioner", "sm_90"},
+      {{"osdn_forward:apf=per_token", "preconditioner_warps=4,cut=fixed", 0}, "preconditioner", "sm_80"},
+      {{"osdn_forward:precondition=none,type=fp16,qk_l2norm=1", "value_split=2,stages=2,cut=fixed", 0},
+       "segment_transfer",
+       "sm_80"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(std::string(c.phase) + " of " + c.kernel.problem + " for " + c.arch);
+    const runtime::CompiledKernel kernel = compiled(c.kernel, c.phase, c.arch);
+    EXPECT_NE(kernel.ptx.find(std::string("osdn_") + c.phase), std::string::npos);
+    EXPECT_EQ(kernel.resources.spill_store_bytes, 0u);
+    EXPECT_EQ(kernel.resources.stack_bytes, 0u);
+  }
 }
 
 // Products: L and P take K/16 each, [Kh; Qh] as many again, U 4 (8 with the inverse's remainder), P U 4, W U 4.
