@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "generator/fields.hpp"
 #include "runtime/decode_pass.hpp"
 #include "runtime/row_layout.hpp"
 #include "runtime/tensors.hpp"
@@ -102,13 +103,23 @@ expected<void> check_pools(const generator::Plan& plan, const DecodeArguments& a
   if (preconditioned && a.d == 0 && a.output_d == 0) {
     return invalid("d is null; give the pool of d, or output_d alone to begin with ones");
   }
+  return {};
+}
+
+expected<void> check_checkpoints(const generator::Plan& plan, const ForwardArguments& a) {
   if (a.checkpoint_every < 0)
     return invalid(fmt::format("checkpoint_every is {}; it must be 0 or more", a.checkpoint_every));
   if (a.checkpoint_every == 0 && (a.checkpoint_state != 0 || a.checkpoint_d != 0)) {
     return invalid("checkpoints are given, but checkpoint_every is 0: set it to the tokens between two");
   }
-  if (!preconditioned && a.checkpoint_d != 0) {
+  if (plan.problem.precondition == Precondition::none && a.checkpoint_d != 0) {
     return invalid("checkpoint_d is given, but precondition=none has no d; it must be null");
+  }
+  if (!generator::is_decode(plan.problem) && a.checkpoint_every % plan.config.chunk != 0) {
+    return invalid(
+        fmt::format("checkpoint_every is {}; a pass has states behind whole chunks only, which are {} tokens long: it "
+                    "must be a multiple of that",
+                    a.checkpoint_every, plan.config.chunk));
   }
   return {};
 }
@@ -125,6 +136,7 @@ expected<void> check_on_sight(const generator::Plan& plan, const DecodeArguments
   if (auto good = validate(arguments.hyperparameters, plan.problem); !good) return good;
   if (auto good = check_grids(plan, arguments.shape); !good) return good;
   if (auto good = check_pools(plan, arguments); !good) return good;
+  if (auto good = check_checkpoints(plan, pass); !good) return good;
   if (auto good = check_presence(plan, pass); !good) return good;
   if (auto good = check_strides(plan.problem, pass); !good) return good;
   return check_alignment(tensors(plan, arguments));
@@ -136,9 +148,7 @@ expected<void> check_on_sight(const generator::Plan& plan, const ForwardArgument
   if (auto good = check_grids(plan, arguments.shape); !good) return good;
   if (auto good = check_presence(plan, arguments); !good) return good;
   if (auto good = check_strides(plan.problem, arguments); !good) return good;
-  if (arguments.checkpoint_every != 0 || arguments.checkpoint_state != 0 || arguments.checkpoint_d != 0) {
-    return Error{ErrorCode::unsupported, "osdn_forward's kernels write no checkpoints: checkpoint_every must be 0", ""};
-  }
+  if (auto good = check_checkpoints(plan, arguments); !good) return good;
   const std::size_t needed = plan.workspace(arguments.shape).bytes;
   if (auto good = check_workspace(arguments, needed); !good) return good;
   return check_alignment(tensors(plan, arguments, needed));

@@ -27,6 +27,9 @@ namespace osdn::runtime {
   out.o_strides = a.o_strides;
   out.beta_strides = a.beta_strides;
   out.log_gamma_strides = a.log_gamma_strides;
+  out.checkpoint_every = a.checkpoint_every;
+  out.checkpoint_state = a.checkpoint_state;
+  out.checkpoint_d = a.checkpoint_d;
   out.final_state = a.output_state != 0 ? a.output_state : a.state;
   out.final_d = a.output_d != 0 ? a.output_d : a.d;
   return out;
@@ -55,6 +58,9 @@ namespace osdn::runtime {
   out.o_strides = a.o_strides;
   out.beta_strides = a.beta_strides;
   out.log_gamma_strides = a.log_gamma_strides;
+  out.checkpoint_every = a.checkpoint_every;
+  out.checkpoint_state = a.checkpoint_state;
+  out.checkpoint_d = a.checkpoint_d;
   return out;
 }
 

@@ -75,6 +75,13 @@ ForwardParameters parameters(const generator::Plan& plan, const ForwardArguments
   p.o = pointer<void>(a.o);
   p.final_state = pointer<float>(a.final_state);
   p.final_d = pointer<float>(a.final_d);
+  p.checkpoint_every = a.checkpoint_every;
+  // A stretch that is longer than any sequence ends nowhere.
+  if ((a.checkpoint_state != 0 || a.checkpoint_d != 0) && a.checkpoint_every <= a.shape.t) {
+    p.checkpoint_chunks = static_cast<unsigned>(a.checkpoint_every / plan.config.chunk);
+  }
+  p.checkpoint_state = pointer<void>(a.checkpoint_state);
+  p.checkpoint_d = pointer<float>(a.checkpoint_d);
   set_strides(p, runtime::row_layouts(plan.problem, a));
   set_workspace(p, plan, a);
   const Hyperparameters& h = a.hyperparameters;
@@ -94,9 +101,6 @@ DecodeParameters parameters(const generator::Plan& plan, const DecodeArguments& 
   p.pass = parameters(plan, runtime::pass_of(a));
   p.slots = pointer<const int>(a.state_slots);
   p.output_slots = pointer<const int>(a.output_slots);
-  p.checkpoint_every = a.checkpoint_every;
-  p.checkpoint_state = pointer<void>(a.checkpoint_state);
-  p.checkpoint_d = pointer<float>(a.checkpoint_d);
   return p;
 }
 

@@ -6,6 +6,7 @@
 // divided over launches.
 #pragma once
 
+#include "checkpoints.cuh"
 #include "decode_tile.cuh"
 #include "decode_tokens.cuh"
 #include "layout.cuh"
@@ -20,14 +21,8 @@ inline long long slot_of(const int* slots, long long n) {
   return slots != nullptr ? slots[n] : n;
 }
 
-/// Where a checkpoint after this many tokens of the sequence goes: a row per `every` tokens of the whole batch. No two
-/// sequences meet: a sequence with m checkpoints spans at least m multiples of `every`.
-inline long long checkpoint_row(const DecodeParameters& p, long long begin, long long tokens_done) {
-  return begin / p.checkpoint_every + tokens_done / p.checkpoint_every - 1;
-}
-
 /// Tokens of a block, from the sequence's token `first` on, until the first checkpoint is due: divided once a block.
-inline long long until_checkpoint(const DecodeParameters& p, bool wanted, long long first) {
+inline long long until_checkpoint(const ForwardParameters& p, bool wanted, long long first) {
   constexpr long long never = 1LL << 62;
   return wanted ? p.checkpoint_every - first % p.checkpoint_every : never;
 }
@@ -74,13 +69,13 @@ struct DecodeStep {
     __syncthreads();
     if constexpr (Tokens::preconditioned) {
       if (warp_id() == 0) {
-        long long until = until_checkpoint(p, keep_d && p.checkpoint_d != nullptr, first);
+        long long until = until_checkpoint(p.pass, keep_d && p.pass.checkpoint_d != nullptr, first);
 #pragma unroll 1
         for (int t = 0; t < count; ++t) {
           tokens.prepare(d, t);
           if (--until > 0) continue;
-          store_d(d, p.checkpoint_d + in_d(checkpoint_row(p, sequence.begin, first + t + 1)));
-          until = p.checkpoint_every;
+          store_d(d, p.pass.checkpoint_d + in_d(checkpoint_row(p.pass, sequence.begin, first + t + 1)));
+          until = p.pass.checkpoint_every;
         }
       }
     } else {
@@ -91,7 +86,7 @@ struct DecodeStep {
   }
 
   void run(Tile& state, int tile, long long first, int count) const {
-    long long until = until_checkpoint(p, p.checkpoint_state != nullptr, first);
+    long long until = until_checkpoint(p.pass, p.pass.checkpoint_state != nullptr, first);
 #pragma unroll 1
     for (int t = 0; t < count; ++t) {
       const float o = state.step(tokens.token(t, tile * Tile::width));
@@ -101,9 +96,9 @@ struct DecodeStep {
         to[Tile::own_column()] = Tokens::Type::from_float(o);
       }
       if (--until > 0) continue;
-      const long long row = checkpoint_row(p, sequence.begin, first + t + 1);
-      state.store(static_cast<State*>(p.checkpoint_state) + in_states(row) + tile * Tile::width);
-      until = p.checkpoint_every;
+      const long long row = checkpoint_row(p.pass, sequence.begin, first + t + 1);
+      state.store(static_cast<State*>(p.pass.checkpoint_state) + in_states(row) + tile * Tile::width);
+      until = p.pass.checkpoint_every;
     }
   }
 

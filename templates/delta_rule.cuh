@@ -9,6 +9,7 @@
 // from the normed key; where W is K itself, r_j goes to the columns of L and to U_j instead.
 #pragma once
 
+#include "checkpoints.cuh"
 #include "delta_rule_chunk.cuh"
 #include "device/tensor_fp32.cuh"
 #include "inverse.cuh"
@@ -43,10 +44,21 @@ inline void store_state(Block (&h)[Features], float* state) {
   }
 }
 
+/// Stores hᵀ of all of a warp's tiles among those of a CTA's value columns.
+template <class Traits, int PerWarp>
+inline void store_states(Block (&h)[PerWarp][Traits::K / 16], float* state) {
+  constexpr int tiles = Traits::V / Traits::value_split / 16;
+#pragma unroll
+  for (int i = 0; i < PerWarp; ++i) {
+    const int tile = warp_id() + i * Traits::warps;
+    if (tile < tiles) store_state<Traits, Traits::V>(h[i], state + 16 * tile);
+  }
+}
+
 /// Moves the state of this CTA's `tiles` blocks of 16 columns through all chunks of the phase's sequence: warp w has
-/// the tiles w, w + warps, ….
-template <class Traits, class Phase, int PerWarp>
-inline void run_chunks(Phase& phase, Block (&h)[PerWarp][Traits::K / 16], int tiles) {
+/// the tiles w, w + warps, …. Calls done(c) behind each chunk.
+template <class Traits, class Phase, int PerWarp, class Done>
+inline void run_chunks(Phase& phase, Block (&h)[PerWarp][Traits::K / 16], int tiles, Done done) {
   for (long long c = 1 - Traits::stages; c < phase.sequence.chunks; ++c) {
     phase.load(c + Traits::stages - 1);
     if (c < 0) continue;  // filling the pipeline
@@ -61,6 +73,7 @@ inline void run_chunks(Phase& phase, Block (&h)[PerWarp][Traits::K / 16], int ti
       const int tile = warp_id() + i * Traits::warps;
       if (tile < tiles) phase.step(h[i], tile);
     }
+    done(c);
     __syncthreads();  // before the next chunk takes the buffers
   }
 }
@@ -91,16 +104,20 @@ inline void delta_rule(const ForwardParameters& p) {
   }
 
   Phase phase(p, segment.part, head, split);
-  run_chunks<Traits>(phase, h, tiles);
+  run_chunks<Traits>(phase, h, tiles, [&](long long c) {
+    if (p.checkpoint_chunks == 0) return;
+    const long long done = (c + 1) * Traits::chunk;
+    const long long row = checkpoint_due<Traits::chunk>(p, segment.part, done);
+    if (row < 0) return;
+    if (p.checkpoint_state != nullptr) {
+      float* const rows = static_cast<float*>(p.checkpoint_state);
+      store_states<Traits>(h, rows + (row * p.value_heads + head) * Traits::K * Traits::V + split * Phase::block_v);
+    }
+    if (split == 0) store_checkpoint_d<Traits>(p, segment.part, head, done, row, threadIdx.x, Phase::threads);
+  });
   if (Traits::segmented && !segment.is_last()) return;
 
-#pragma unroll
-  for (int i = 0; i < tiles_per_warp; ++i) {
-    const int tile = warp_id() + i * Traits::warps;
-    if (tile < tiles && p.final_state != nullptr) {
-      store_state<Traits, Traits::V>(h[i], p.final_state + state_offset + 16 * tile);
-    }
-  }
+  if (p.final_state != nullptr) store_states<Traits>(h, p.final_state + state_offset);
   if constexpr (Traits::precondition == Precondition::none) {  // nobody else would write the d that is asked for
     if (p.final_d != nullptr && split == 0) {
       for (int c = threadIdx.x; c < Traits::K; c += 32 * Traits::warps) p.final_d[of_head * Traits::K + c] = 1.0F;

@@ -38,6 +38,12 @@ struct ForwardParameters {
   RowStrides beta_strides;
   RowStrides log_gamma_strides;
 
+  // States and d behind every checkpoint_every tokens of a sequence, a row each: [rows, HV, K, V] and [rows, HV, K].
+  void* checkpoint_state;  // fp32; of the step kernel, the state type
+  float* checkpoint_d;
+  long long checkpoint_every;  // tokens; 0: none
+  unsigned checkpoint_chunks;  // the same in chunks; not for the step kernel
+
   // Workspace: what the preconditioner phase tells the delta rule phase.
   float* gain;      // [HV, B·T] μ_t z_t, the scalar that moves d
   float* d_chunks;  // [HV, chunks, K] d at the start of each chunk, chunks = ⌊B·T / C⌋ + N
@@ -80,9 +86,6 @@ struct DecodeParameters {
   ForwardParameters pass;
   const int* slots;         // [N] row of each sequence in the pools that are read, negative: padding; null: its number
   const int* output_slots;  // [N] row in the pools that are written, negative: not kept; null: the same
-  void* checkpoint_state;   // [B·T / checkpoint_every, HV, K, V] state type
-  float* checkpoint_d;      // [B·T / checkpoint_every, HV, K]
-  long long checkpoint_every;  // 0: none
 };
 
 }  // namespace osdn

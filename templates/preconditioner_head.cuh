@@ -28,6 +28,7 @@ struct PreconditionerHead {
   const int head;
   const long long n;        // of the sequence
   const long long number;   // of the segment
+  const bool last;          // of its sequence
   const Sequence sequence;  // what this CTA takes for one: the segment's part
   const bool continues;     // begins with what SegmentTurns left in its place
   const Storage* k_rows;
@@ -39,6 +40,7 @@ struct PreconditionerHead {
         head(value_head),
         n(work.sequence),
         number(work.number),
+        last(work.is_last()),
         sequence(work.part),
         continues(p.pass != 0 || (work.index > 0 && !cuts_d(p, work))) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
@@ -86,6 +88,8 @@ struct PreconditionerHead {
   }
 
   void store_final_d(const float (&d)[per_thread]) const {
+    // For a checkpoint behind the last chunk: the place of the chunk that would come next is nobody else's.
+    if (last && p.checkpoint_d != nullptr && sequence.length % Traits::chunk == 0) store_boundary(d, sequence.length);
     if (Traits::segmented && p.segment_d != nullptr) {
       for_each_feature([&](int slot, int feature) { p.segment_ends[of_segment() + feature] = d[slot]; });
     } else if (p.final_d != nullptr) {

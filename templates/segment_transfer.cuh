@@ -47,7 +47,7 @@ inline void segment_transfer(const ForwardParameters& p) {
   }
 
   Phase phase(p, segment.part, head, of_values ? split : 0, of_values);
-  run_chunks<Traits>(phase, h, count);
+  run_chunks<Traits>(phase, h, count, [](long long) {});
 
   const long long item = segment.number * p.value_heads + head;
 #pragma unroll

@@ -13,8 +13,9 @@ struct Sequence {
   long long length;  // tokens
   long long first_chunk;
   long long chunks;
-  long long entry;  // of the batch; packed sequences are all in entry 0
-  long long first;  // token within that entry
+  long long entry;   // of the batch; packed sequences are all in entry 0
+  long long first;   // token within that entry
+  long long before;  // tokens of the whole sequence that come before: of a segment's part
 };
 
 inline long long cu_seqlen(const ForwardParameters& p, long long n) {
@@ -31,6 +32,7 @@ inline Sequence find_sequence(const ForwardParameters& p, long long n) {
   s.chunks = (s.length + chunk - 1) / chunk;
   s.entry = p.cu_seqlens != nullptr ? 0 : n;
   s.first = p.cu_seqlens != nullptr ? s.begin : 0;
+  s.before = 0;
   return s;
 }
 
@@ -82,6 +84,7 @@ inline Segment segment_of(const ForwardParameters& p, long long n, long long ind
   s.part.chunks = (s.part.length + chunk - 1) / chunk;
   s.part.entry = whole.entry;
   s.part.first = whole.first + first;
+  s.part.before = first;
   return s;
 }
 

@@ -4,6 +4,7 @@
 //   Xᵀ = (Vᵀ − hᵀKᵀ) Diag(β)      Uᵀ = Xᵀ Tᵀ      Oᵀ = scale (hᵀQᵀ + Uᵀ Pᵀ)      hᵀ ← hᵀ + Uᵀ W
 #pragma once
 
+#include "checkpoints.cuh"
 #include "device/bulk_copy.cuh"
 #include "device/element.cuh"
 #include "device/matrices.cuh"
@@ -234,6 +235,33 @@ struct HopperState {
     return p.initial_state == nullptr ? nullptr : p.initial_state + state_offset(chain, chain.n);
   }
 
+  /// Keeps the state behind the chunk at whose start `left` tokens were to come, as a checkpoint or as the final one:
+  /// one piece of code for both.
+  void store_states(float (&h)[K / 2], unsigned number, int left) const {
+    const Chain<Traits> chain(p, forgotten(number));
+#pragma unroll 1
+    for (int kept = 0; kept < 2; ++kept) {
+      float* const to = kept == 0 ? checkpoint(chain, left) : final_state(chain, left);
+      if (to == nullptr) continue;
+      for_each_state([&](int i, int place) { to[place] = h[i]; });
+    }
+  }
+  float* checkpoint(const Chain<Traits>& chain, int left) const {
+    if (p.checkpoint_chunks == 0 || left <= 0) return nullptr;
+    const long long done = chain.tokens - left + C;
+    const long long row = checkpoint_due<C>(p, chain.sequence, done);
+    if (row < 0) return nullptr;
+    if (columns == 0 && chain.split == 0) {
+      store_checkpoint_d<Traits>(p, chain.sequence, chain.head, done, row, warpgroup_thread(), 128);
+    }
+    if (p.checkpoint_state == nullptr) return nullptr;
+    return static_cast<float*>(p.checkpoint_state) + state_offset(chain, row) + first_of_lane();
+  }
+  float* final_state(const Chain<Traits>& chain, int left) const {
+    if (p.final_state == nullptr || left > C || (Traits::segmented && !chain.is_last)) return nullptr;
+    return p.final_state + state_offset(chain, chain.n) + first_of_lane();
+  }
+
   void run() {
     for_each_chain<Traits>(p, [&](unsigned number) {
       float h[K / 2];
@@ -253,15 +281,11 @@ struct HopperState {
         left = chain.tokens;
       }
 #pragma unroll 1
-      for (; left > 0; left -= C) {
-        step(h, o, left);
+      for (bool ends = false; !ends; left -= C) {
+        ends = left <= C;
+        if (left > 0) step(h, o, left);
         o += C * p.o_strides.token;
-      }
-      if (p.final_state != nullptr) {
-        const Chain<Traits> chain(p, forgotten(number));
-        if (Traits::segmented && !chain.is_last) return;
-        float* const to = p.final_state + state_offset(chain, chain.n) + first_of_lane();
-        for_each_state([&](int i, int place) { to[place] = h[i]; });
+        if (ends || p.checkpoint_chunks != 0) store_states(h, number, left);
       }
     });
   }

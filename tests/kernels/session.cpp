@@ -181,6 +181,17 @@ Outputs launch(const PreparedOperation& operation, const Case& problem, const La
   a.final_d = aliased && problem.initial_d ? a.initial_d : final_d.buffer.address();
   a.workspace = workspace.address();
   a.workspace_bytes = workspace.bytes();
+  std::optional<Written> states;
+  std::optional<Written> ds;
+  if (options.checkpoints != nullptr) {
+    const Checkpoints& wanted = *options.checkpoints;
+    a.checkpoint_every = wanted.every;
+    const std::int64_t rows = shape.b * shape.t / wanted.every;
+    if (wanted.states) states.emplace(empty_tensor({rows, shape.hv, p.k, p.v}, DType::f32));
+    if (wanted.ds) ds.emplace(empty_tensor({rows, shape.hv, p.k}, DType::f32));
+    if (states) a.checkpoint_state = states->buffer.address();
+    if (ds) a.checkpoint_d = ds->buffer.address();
+  }
   std::optional<Placed> placed;
   if (options.placement != nullptr) placed.emplace(problem, *options.placement).fill(a);
   must(operation.launch(a), "launch");
@@ -190,6 +201,8 @@ Outputs launch(const PreparedOperation& operation, const Case& problem, const La
     must(workspace.download(options.workspace->data()), "download");
   }
 
+  if (states) options.checkpoints->state = states->downloaded();
+  if (ds) options.checkpoints->d = ds->downloaded();
   Outputs out;
   out.o = placed ? placed->output() : o.downloaded();
   if (!wants_states) return out;

@@ -28,13 +28,22 @@ PreparedOperation prepare(const Problem& problem, const Config& config);
 
 struct Placement;
 
+/// Asked for every so many tokens; rows that none falls on come back as NaNs.
+struct Checkpoints {
+  std::int64_t every = 0;
+  bool states = true;
+  bool ds = true;
+  safetensors::Tensor state{}, d{};
+};
+
 /// Launches a case. Outputs and workspace are poisoned first: what is not written comes back as NaN. States that are
 /// not asked for come back as null tensors.
 struct LaunchOptions {
   States states = States::in_and_out;
   IndexType index_type = IndexType::int64;
   std::vector<std::byte>* workspace = nullptr;  ///< takes what the launch left there
-  const Placement* placement = nullptr;         ///< null: dense tensors, a buffer each
+  Checkpoints* checkpoints = nullptr;
+  const Placement* placement = nullptr;  ///< null: dense tensors, a buffer each
 };
 reference::Outputs launch(const PreparedOperation& operation, const reference::Case& problem,
                           const LaunchOptions& options = {});
