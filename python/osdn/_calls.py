@@ -1,0 +1,128 @@
+"""What a call computes: a problem's text, its sizes and its numbers, from arrays of either kind."""
+
+from . import _abi
+
+_APF_OF_RANK = {1: "per_head", 3: "per_token", 4: "per_channel"}
+_NORMS = ("max", "add", "one")
+
+#: Published settings (docs/math.md): what `preset=` stands for.
+PRESETS = {
+    "paper": dict(eta=0.003, d_min=0.5, d_max=2.0, norm="max", norm_eps=1e-6, beta_aware=True),
+    "release-340m": dict(eta=0.003, d_min=2.0 / 3.0, d_max=1.5, norm="one", norm_eps=1e-6, beta_aware=False),
+    "release-1.3b": dict(eta=1.0, d_min=0.0, d_max=1e9, norm="one", norm_eps=1e-6, beta_aware=False),
+}
+_DEFAULTS = dict(PRESETS["paper"], anchor=0.0)
+
+
+def invalid(message):
+    return _abi.InvalidArgument(message, "OSDN_INVALID_ARGUMENT")
+
+
+def unsupported(message):
+    return _abi.Unsupported(message, "OSDN_UNSUPPORTED")
+
+
+def settings(preset, given):
+    """The numbers and modes of OSDN: those of a preset where nothing else is given."""
+    if preset is not None and preset not in PRESETS:
+        raise invalid("preset was %r; allowed: %s" % (preset, ", ".join(map(repr, PRESETS))))
+    out = dict(_DEFAULTS, **(PRESETS[preset] if preset is not None else {}))
+    for name, value in given.items():
+        if value is not None:
+            out[name] = value
+    if out["norm"] not in _NORMS:
+        raise invalid("norm was %r; allowed: %s" % (out["norm"], ", ".join(map(repr, _NORMS))))
+    return out
+
+
+def _shape(array):
+    return "[" + ",".join(str(int(size)) for size in array.shape) + "]"
+
+
+def _expect(name, array, wanted, words):
+    if tuple(array.shape) != tuple(wanted):
+        raise invalid("%s has shape %s; wanted: %s = [%s]" % (name, _shape(array), words, ",".join(map(str, wanted))))
+
+
+def sizes(q, k, v, beta, log_gamma, cu_seqlens):
+    """(b, t, h, hv, n) and (K, V) of a call whose arrays fit together."""
+    if len(q.shape) != 4:
+        raise invalid("q has shape %s; wanted: [B,T,H,K]" % _shape(q))
+    b, t, h, key = q.shape
+    _expect("k", k, (b, t, h, key), "[B,T,H,K]")
+    if len(v.shape) != 4 or tuple(v.shape[:2]) != (b, t) or v.shape[2] < h or (h > 0 and v.shape[2] % h != 0):
+        raise invalid("v has shape %s; wanted: [B=%d,T=%d,HV,V] with HV a multiple of H=%d" % (_shape(v), b, t, h))
+    hv, value = v.shape[2:]
+    _expect("beta", beta, (b, t, hv), "[B,T,HV]")
+    if log_gamma is not None:
+        wanted = {1: (hv,), 3: (b, t, hv), 4: (b, t, hv, key)}.get(len(log_gamma.shape))
+        if wanted is None:
+            raise invalid("log_gamma has shape %s; wanted: [HV], [B,T,HV] or [B,T,HV,K]" % _shape(log_gamma))
+        _expect("log_gamma", log_gamma, wanted, "[HV], [B,T,HV] or [B,T,HV,K]")
+    n = 0
+    if cu_seqlens is not None:
+        if len(cu_seqlens.shape) != 1 or cu_seqlens.shape[0] < 2:
+            raise invalid("cu_seqlens has shape %s; wanted: [N+1], from 0 to T" % _shape(cu_seqlens))
+        if b != 1:
+            raise invalid("the batch is %d; packed sequences (cu_seqlens) need one of 1: lay them end to end" % b)
+        n = cu_seqlens.shape[0] - 1
+    return (b, t, h, hv, n), (key, value)
+
+
+def expect_states(shape, dims, **arrays):
+    """States and d are those of each sequence."""
+    b, _, _, hv, n = shape
+    rows = n if n > 0 else b
+    for name, array in arrays.items():
+        if array is None:
+            continue
+        if name.endswith("_d"):
+            _expect(name, array, (rows, hv, dims[0]), "[N,HV,K]")
+        else:
+            _expect(name, array, (rows, hv) + tuple(dims), "[N,HV,K,V]")
+
+
+def problem_text(operation, dims, types, precondition, apf, modes, qk_l2norm, math, state_type="fp32"):
+    """The canonical form, as far as the fields differ from their defaults."""
+    element, beta = types
+    fields = ["type=" + element, "k=%d" % dims[0], "v=%d" % dims[1], "precondition=" + precondition]
+    if precondition != "none":
+        fields += ["apf=" + apf, "norm=" + modes["norm"], "beta_aware=%d" % int(modes["beta_aware"])]
+    fields += ["qk_l2norm=%d" % int(qk_l2norm), "beta_type=" + beta]
+    if operation == "osdn_forward" and element == "fp32":
+        fields.append("math=" + math)
+    if operation == "osdn_decode":
+        fields.append("state_type=" + state_type)
+    return operation + ":" + ",".join(fields)
+
+
+def apf_of(log_gamma):
+    """Which variant a log_gamma means, and the constant, if it is a number."""
+    if log_gamma is None:
+        return "none", 0.0
+    if isinstance(log_gamma, (int, float)):
+        return "constant", float(log_gamma)
+    return _APF_OF_RANK.get(len(log_gamma.shape), "none"), 0.0
+
+
+def numbers(modes, constant, scale):
+    """The floats of a launch, in the order of NUMBER_NAMES."""
+    return [
+        float(modes["eta"]),
+        float(modes["d_min"]),
+        float(modes["d_max"]),
+        float(modes["norm_eps"]),
+        float(modes["anchor"]),
+        float(constant),
+        0.0 if scale is None else float(scale),
+    ]
+
+
+NUMBER_NAMES = ("eta", "d_min", "d_max", "norm_eps", "anchor", "log_gamma_constant", "scale")
+
+
+def fill(arguments, shape, values):
+    """Sizes and numbers of ForwardArguments and DecodeArguments."""
+    arguments.b, arguments.t, arguments.h, arguments.hv, arguments.n = shape
+    for name, value in zip(NUMBER_NAMES, values):
+        setattr(arguments, name, value)

@@ -1,0 +1,172 @@
+"""Arrays in host memory, on the emulator."""
+
+import os
+import unittest
+
+import numpy
+import osdn
+from recurrence import distance, recur
+
+_SEED = int(os.environ.get("OSDN_TEST_SEED", "0")) or int.from_bytes(os.urandom(4), "little")
+print("seed: %d" % _SEED)
+_random = numpy.random.default_rng(_SEED)
+
+
+def uniform(low, high, *shape, dtype=numpy.float32):
+    return _random.uniform(low, high, shape).astype(dtype)
+
+
+def inputs(b=2, t=40, h=2, hv=4, k=32, v=48, dtype=numpy.float32):
+    return (
+        uniform(-0.3, 0.3, b, t, h, k, dtype=dtype),
+        uniform(-0.3, 0.3, b, t, h, k, dtype=dtype),
+        uniform(-1, 1, b, t, hv, v, dtype=dtype),
+        uniform(0, 1, b, t, hv),
+    )
+
+
+class Forward(unittest.TestCase):
+    def test_osdn_equals_the_recurrence(self):
+        q, k, v, beta = inputs()
+        log_gamma = uniform(-0.01, 0, 2, 40, 4)
+        state, d = uniform(-1, 1, 2, 4, 32, 48), uniform(0.6, 1.9, 2, 4, 32)
+        settings = dict(eta=0.7, norm="add", beta_aware=False, anchor=0.9)
+        found = osdn.chunk_osdn(q, k, v, beta, log_gamma, initial_state=state, initial_d=d, output_final_state=True,
+                                math="tf32x3", **settings)
+        exact = recur(q, k, v, beta, log_gamma, state, d, **settings)
+        for name, one, other in zip(("o", "final_state", "final_d"), found, exact):
+            self.assertLess(distance(one, other), 3e-4, name)
+            self.assertEqual(one.dtype, numpy.float32)
+
+    def test_every_form_of_log_gamma(self):
+        q, k, v, beta = inputs(b=1, t=20, hv=2)
+        for log_gamma in (-0.02, uniform(-0.05, 0, 2), uniform(-0.05, 0, 1, 20, 2), uniform(-0.05, 0, 1, 20, 2, 32)):
+            with self.subTest(rank=numpy.ndim(log_gamma)):
+                o, state, d = osdn.chunk_osdn(q, k, v, beta, log_gamma, preset="release-1.3b", math="tf32x3",
+                                              output_final_state=True)
+                exact = recur(q, k, v, beta, log_gamma, eta=1.0, d_min=0, d_max=1e9, norm="one", beta_aware=False)
+                self.assertLess(distance(o, exact[0]), 3e-4)
+                self.assertLess(distance(d, exact[2]), 1e-4)
+
+    def test_float16_l2norm_and_scale(self):
+        q, k, v, beta = inputs(dtype=numpy.float16)
+        o, state, d = osdn.chunk_osdn(q, k, v, beta.astype(numpy.float16), use_qk_l2norm_in_kernel=True, scale=0.5)
+        exact = recur(q, k, v, beta.astype(numpy.float16), l2norm=True, scale=0.5)
+        self.assertEqual(o.dtype, numpy.float16)
+        self.assertIsNone(state)
+        self.assertIsNone(d)
+        self.assertLess(distance(o, exact[0]), 2e-2)
+
+    def test_packed_sequences(self):
+        q, k, v, beta = inputs(b=1, t=33, hv=2)
+        boundaries = numpy.array([0, 7, 7, 33])
+        o, state = osdn.chunk_delta_rule(q, k, v, beta, output_final_state=True, cu_seqlens=boundaries)
+        self.assertEqual(state.shape, (3, 2, 32, 48))
+        for n, (begin, end) in enumerate(zip(boundaries, boundaries[1:])):
+            one = recur(*(x[:, begin:end] for x in (q, k, v, beta)), osdn=False)
+            if end > begin:
+                self.assertLess(distance(o[:, begin:end], one[0]), 3e-3)
+                self.assertLess(distance(state[n : n + 1], one[1]), 3e-3)
+        self.assertTrue((state[1] == 0).all())
+
+    def test_arrays_need_not_be_dense(self):
+        packed = uniform(-0.3, 0.3, 1, 20, 3, 2, 32)
+        q, k, v = (packed[:, :, i] for i in range(3))
+        beta = uniform(0, 1, 1, 20, 2)
+        o, _, _ = osdn.chunk_osdn(q, k, v, beta, math="tf32x3")
+        self.assertLess(distance(o, recur(q, k, v, beta)[0]), 3e-4)
+
+
+class Decode(unittest.TestCase):
+    def test_goes_on_where_a_pass_ended(self):
+        q, k, v, beta = inputs(t=26)
+        cut = [x[:, :23] for x in (q, k, v, beta)], [x[:, 23:] for x in (q, k, v, beta)]
+        _, state, d = osdn.chunk_osdn(*cut[0], output_final_state=True, math="tf32x3")
+        o = osdn.decode_osdn(*cut[1], state, d)
+        exact = recur(q, k, v, beta)
+        self.assertLess(distance(o, exact[0][:, 23:]), 3e-4)
+        self.assertLess(distance(state, exact[1]), 3e-4)
+        self.assertLess(distance(d, exact[2]), 1e-4)
+
+    def test_slots(self):
+        q, k, v, beta = inputs(b=3, t=2, hv=2)
+        state, d = uniform(-1, 1, 5, 2, 32, 48), uniform(0.6, 1.9, 5, 2, 32)
+        before, before_d = state.copy(), d.copy()
+        o = osdn.decode_osdn(q, k, v, beta, state, d, state_slots=numpy.array([4, -1, 0]))
+        for row, slot in ((0, 4), (2, 0)):
+            exact = recur(*(x[row : row + 1] for x in (q, k, v, beta)), None, before[slot : slot + 1],
+                          before_d[slot : slot + 1])
+            self.assertLess(distance(o[row : row + 1], exact[0]), 1e-4)
+            self.assertLess(distance(state[slot : slot + 1], exact[1]), 1e-4)
+        for slot in (1, 2, 3):
+            numpy.testing.assert_array_equal(state[slot], before[slot])
+            numpy.testing.assert_array_equal(d[slot], before_d[slot])
+
+    def test_fused_recurrent_keeps_what_it_is_given(self):
+        q, k, v, beta = inputs(b=1, t=3, hv=2)
+        state = uniform(-1, 1, 1, 2, 32, 48)
+        before = state.copy()
+        o, final = osdn.fused_recurrent_delta_rule(q, k, v, beta, initial_state=state, output_final_state=True)
+        exact = recur(q, k, v, beta, None, state, osdn=False)
+        self.assertLess(distance(o, exact[0]), 1e-4)
+        self.assertLess(distance(final, exact[1]), 1e-4)
+        o, none = osdn.fused_recurrent_delta_rule(q, k, v, beta, initial_state=state)
+        self.assertIsNone(none)
+        numpy.testing.assert_array_equal(state, before)
+        o, none = osdn.fused_recurrent_delta_rule(q, k, v)
+        self.assertLess(distance(o, recur(q, k, v, numpy.ones_like(beta), osdn=False)[0]), 1e-4)
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, kind, words, call, *arguments, **named):
+        with self.assertRaises(kind) as caught:
+            call(*arguments, **named)
+        self.assertIn(words, str(caught.exception))
+
+    def test_names_what_is_wrong(self):
+        q, k, v, beta = inputs(b=1, t=5)
+        bad, no = osdn.InvalidArgument, osdn.Unsupported
+        f = osdn.chunk_osdn
+        self.refused(bad, "q is a list", f, [1], k, v, beta)
+        self.refused(bad, "k is a list, but q is not", f, q, [1], v, beta)
+        self.refused(bad, "k has shape [1,4,2,32]; wanted: [B,T,H,K] = [1,5,2,32]", f, q, k[:, :4], v, beta)
+        self.refused(bad, "beta has shape [1,5,3]", f, q, k, v, beta[..., :3])
+        self.refused(bad, "k is of float64", f, q, k.astype(numpy.float64), v, beta)
+        self.refused(bad, "q is of int32", f, q.astype(numpy.int32), k, v, beta)
+        self.refused(bad, "beta is of float64", f, q, k, v, beta.astype(numpy.float64))
+        self.refused(no, "K, the size of a head, is 24", f, q[..., :24], k[..., :24], v, beta)
+        self.refused(bad, "preset was 'best'; allowed: 'paper'", f, q, k, v, beta, preset="best")
+        self.refused(bad, "norm was 'l2'", f, q, k, v, beta, norm="l2")
+        self.refused(bad, "initial_state has shape [3]", f, q, k, v, beta, initial_state=numpy.zeros(3))
+        self.refused(bad, "belong to precondition='osdn'", f, q, k, v, beta, -0.1, precondition="none")
+        self.refused(bad, "math", f, q, k, v, beta, math="fp8")
+        self.refused(bad, "eta", f, q, k, v, beta, eta=-1)
+        self.refused(no, "head_first=True is not supported", osdn.chunk_delta_rule, q, k, v, beta, head_first=True)
+        self.refused(no, "one a head: [B,T,HV]", osdn.fused_recurrent_delta_rule, q, k, v, v)
+        self.refused(bad, "d is of float16; it is always float32", osdn.decode_osdn, q, k, v, beta,
+                     numpy.zeros((1, 4, 32, 48), numpy.float32), numpy.ones((1, 4, 32), numpy.float16))
+        self.refused(bad, "d belongs to precondition='osdn'", osdn.decode_osdn, q, k, v, beta,
+                     numpy.zeros((1, 4, 32, 48), numpy.float32))
+
+    def test_they_are_the_errors_of_python_too(self):
+        self.assertTrue(issubclass(osdn.InvalidArgument, ValueError))
+        self.assertTrue(issubclass(osdn.Unsupported, NotImplementedError))
+
+
+class Engines(unittest.TestCase):
+    def test_says_what_it_is_and_counts(self):
+        engine = osdn.Engine(driver_library=osdn.emulator(), tuning="off")
+        self.assertEqual(engine.device["emulated"], 1)
+        q, k, v, beta = inputs(b=1, t=5)
+        osdn.chunk_osdn(q, k, v, beta, engine=engine)
+        self.assertEqual(engine.counters["launches"], 1)
+        self.assertEqual(engine.counters["allocated_bytes"], 0)
+        with self.assertRaises(osdn.Error) as caught:
+            osdn.Engine(driver_library="/nowhere/libcuda.so.1")
+        self.assertIn("/nowhere/libcuda.so.1", str(caught.exception))
+        self.assertEqual(caught.exception.status, "OSDN_LIBRARY_NOT_FOUND")
+        self.assertEqual(osdn.version(), osdn.__version__)
+
+
+if __name__ == "__main__":
+    unittest.main()
