@@ -13,6 +13,7 @@
 #include "autotune/trial/crew.hpp"
 #include "runtime/cache_directory.hpp"
 #include "runtime/engine_state.hpp"
+#include "runtime/trace.hpp"
 
 namespace osdn {
 namespace {
@@ -105,7 +106,13 @@ bool TunerState::capturing(Stream stream) const {
 
 expected<std::shared_ptr<const TunedOperation>> TunerState::make(const autotune::Key& key, const Shape& shape) {
   trace(key, shape);
+  const TraceCallback& listener = engine_.state()->options().trace;
+  const runtime::Span choosing(listener, TraceEvent::Kind::choose);
   auto chosen = choose(key, shape);
+  if (choosing.heard()) {
+    choosing.ended(to_string(key.problem) + " at " + to_string(key.bucket),
+                   chosen ? to_string(chosen->config) : chosen.error().message, !chosen);
+  }
   if (chosen) chosen = agree(key, *std::move(chosen));
   if (!chosen) return std::move(chosen).error();
   auto operation = engine_.prepare(key.problem, chosen->config);
@@ -156,7 +163,12 @@ expected<TunerState::Chosen> TunerState::sweep(const autotune::Key& key, const S
     const auto now = look_up(key, shape);
     return now && settled(*now);
   };
+  const runtime::Span tuning(engine_.state()->options().trace, TraceEvent::Kind::tune);
   const auto done = autotune::tune(engine_, database_, key.problem, shape, options);
+  if (tuning.heard()) {
+    tuning.ended(to_string(key.problem) + " at " + to_string(key.bucket),
+                 done ? to_string(done->choice.finalists.front().config) : done.error().message, !done);
+  }
   if (!done) return done.error();
   if (done->unrecorded) log_.warning(done->unrecorded->message);
   const autotune::Finalist& winner = done->choice.finalists.front();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "capi/handles.hpp"
+#include "capi/host.hpp"
 #include "capi/structs.hpp"
 #include "runtime/engine_state.hpp"
 
@@ -41,22 +42,9 @@ expected<EngineOptions> from_c(const osdn_engine_options* options) {
   out.driver_library = text_or_empty(given->driver_library);
   out.nvrtc_library = text_or_empty(given->nvrtc_library);
   out.cache_directory = text_or_empty(given->cache_directory);
-  if (given->log != nullptr) {
-    out.log = [log = given->log, user = given->user](LogLevel level, std::string_view text) {
-      log(user, static_cast<int32_t>(level), std::string(text).c_str());
-    };
-  }
-  if (given->allocate != nullptr || given->free != nullptr || given->cache_load != nullptr ||
-      given->cache_store != nullptr || given->trace != nullptr || given->packs != nullptr || given->pack_count != 0) {
-    return Error{
-        ErrorCode::unsupported, "options: this version takes neither packs nor host callbacks other than log", {}};
-  }
+  if (auto good = set_callbacks(*given, out); !good) return std::move(good).error();
   return out;
 }
-
-static_assert(static_cast<int>(LogLevel::debug) == OSDN_LOG_DEBUG);
-static_assert(static_cast<int>(LogLevel::info) == OSDN_LOG_INFO);
-static_assert(static_cast<int>(LogLevel::warning) == OSDN_LOG_WARNING);
 
 osdn_device to_c(const DeviceDescription& device) {
   osdn_device out{};
@@ -87,6 +75,9 @@ osdn_counters counters_of(osdn_engine& engine) {
   out.compilations = cache.misses;
   out.rejected = cache.rejected;
   out.write_failures = cache.write_failures;
+  out.host_hits = cache.host_hits;
+  out.pack_hits = cache.pack_hits;
+  out.launches = engine.engine.launches();
   out.prepared = engine.books->prepared.load(std::memory_order_relaxed);
   const std::lock_guard lock(engine.mutex);
   for (const auto& [address, buffer] : engine.buffers) out.allocated_bytes += buffer.bytes();
@@ -118,7 +109,9 @@ osdn_status osdn_engine_create(const osdn_engine_options* options, osdn_engine**
     if (!given) return given.error();
     auto made = Engine::create(*given);
     if (!made) return made.error();
-    *engine = new osdn_engine{.engine = *std::move(made)};
+    auto books = std::make_shared<Books>();
+    books->device = made->device();
+    *engine = new osdn_engine{.engine = *std::move(made), .books = std::move(books)};
     return {};
   });
 }

@@ -25,6 +25,7 @@ expected<void> check_handle(const char* name, const void* handle, Kind found, Ki
 
 /// What an engine's handle shares with the operations that it handed out.
 struct Books {
+  DeviceDescription device{};
   std::atomic<std::uint64_t> prepared{0};
 };
 
@@ -33,7 +34,7 @@ struct Books {
 struct osdn_engine {
   osdn::capi::Kind kind = osdn::capi::Kind::engine;
   osdn::Engine engine;
-  std::shared_ptr<osdn::capi::Books> books = std::make_shared<osdn::capi::Books>();
+  std::shared_ptr<osdn::capi::Books> books{};
   std::mutex mutex{};
   std::map<std::uint64_t, osdn::DeviceBuffer> buffers{};  ///< guarded by mutex; by address
 };
@@ -41,6 +42,7 @@ struct osdn_engine {
 struct osdn_operation {
   osdn::capi::Kind kind = osdn::capi::Kind::operation;
   osdn::PreparedOperation operation;
+  std::shared_ptr<const osdn::capi::Books> books{};
   std::shared_ptr<const osdn::TuningProvenance> provenance{};
   mutable std::once_flag described{};
   mutable std::string problem{};        ///< once described
@@ -82,7 +84,7 @@ void destroy(Handle* handle, Kind kind) noexcept {
 }
 
 /// A new handle for what was prepared.
-expected<void> hand_out(PreparedOperation operation, std::shared_ptr<const TuningProvenance> provenance, Books& books,
-                        osdn_operation** out);
+expected<void> hand_out(PreparedOperation operation, std::shared_ptr<const TuningProvenance> provenance,
+                        const std::shared_ptr<Books>& books, osdn_operation** out);
 
 }  // namespace osdn::capi

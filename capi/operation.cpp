@@ -23,7 +23,7 @@ expected<void> prepare(osdn_engine* engine, const expected<Problem>& problem, co
   }
   auto prepared = engine->engine.prepare(*problem, config);
   if (!prepared) return prepared.error();
-  return hand_out(*std::move(prepared), nullptr, *engine->books, operation);
+  return hand_out(*std::move(prepared), nullptr, engine->books, operation);
 }
 
 void describe(const osdn_operation& operation) {
@@ -63,10 +63,10 @@ osdn_status launch(const osdn_operation* operation, const Arguments* arguments, 
 
 }  // namespace
 
-expected<void> hand_out(PreparedOperation operation, std::shared_ptr<const TuningProvenance> provenance, Books& books,
-                        osdn_operation** out) {
-  *out = new osdn_operation{.operation = std::move(operation), .provenance = std::move(provenance)};
-  books.prepared.fetch_add(1, std::memory_order_relaxed);
+expected<void> hand_out(PreparedOperation operation, std::shared_ptr<const TuningProvenance> provenance,
+                        const std::shared_ptr<Books>& books, osdn_operation** out) {
+  *out = new osdn_operation{.operation = std::move(operation), .books = books, .provenance = std::move(provenance)};
+  books->prepared.fetch_add(1, std::memory_order_relaxed);
   return {};
 }
 

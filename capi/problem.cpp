@@ -38,7 +38,11 @@ expected<bool> truth(const char* name, int32_t value) {
   return invalid(fmt::format("{} was {}; allowed: 0 or 1", name, value));
 }
 
-/// What both kinds of arguments begin with.
+Strides from_c(const osdn_strides& given) {
+  return {.batch = given.batch, .token = given.token, .head = given.head};
+}
+
+/// What both kinds of arguments have.
 template <class Given, class Arguments>
 expected<void> fill(const Given& a, Arguments& out) {
   out.shape = {.b = a.b, .t = a.t, .h = a.h, .hv = a.hv != 0 ? a.hv : a.h, .n = a.n};
@@ -60,6 +64,12 @@ expected<void> fill(const Given& a, Arguments& out) {
   out.log_gamma = a.log_gamma;
   out.cu_seqlens = a.cu_seqlens;
   out.o = a.o;
+  out.q_strides = from_c(a.q_strides);
+  out.k_strides = from_c(a.k_strides);
+  out.v_strides = from_c(a.v_strides);
+  out.o_strides = from_c(a.o_strides);
+  out.beta_strides = from_c(a.beta_strides);
+  out.log_gamma_strides = from_c(a.log_gamma_strides);
   return {};
 }
 
@@ -165,6 +175,9 @@ expected<ForwardArguments> from_c(const osdn_forward_arguments* arguments) {
   out.final_d = given->final_d;
   out.workspace = given->workspace;
   out.workspace_bytes = given->workspace_bytes;
+  out.checkpoint_every = given->checkpoint_every;
+  out.checkpoint_state = given->checkpoint_state;
+  out.checkpoint_d = given->checkpoint_d;
   return out;
 }
 

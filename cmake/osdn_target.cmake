@@ -12,6 +12,12 @@ function(osdn_target name)
   endif()
 endfunction()
 
+# A library that becomes part of libosdn: what is public says so itself (osdn/export.h), all else stays inside.
+function(osdn_room name)
+  osdn_target(${name})
+  set_target_properties(${name} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+endfunction()
+
 # osdn_test(<room> <files...> [LIBRARIES ...]): one GoogleTest program per room, discovered test by test.
 function(osdn_test room)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBRARIES")

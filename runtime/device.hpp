@@ -7,6 +7,7 @@
 #include "generator/architecture.hpp"
 #include "osdn/engine.hpp"
 #include "runtime/driver.hpp"
+#include "runtime/sharded_counter.hpp"
 
 namespace osdn::runtime {
 
@@ -23,6 +24,8 @@ class DeviceContext {
   [[nodiscard]] const Driver& driver() const { return *driver_; }
   [[nodiscard]] cuda::Context context() const { return context_; }
   [[nodiscard]] const DeviceDescription& description() const { return description_; }
+  /// Of the operations that live here.
+  [[nodiscard]] ShardedCounter& launches() const { return launches_; }
   [[nodiscard]] std::size_t shared_per_multiprocessor() const { return shared_per_multiprocessor_; }
 
  private:
@@ -36,6 +39,7 @@ class DeviceContext {
   bool retained_ = false;
   DeviceDescription description_;
   std::size_t shared_per_multiprocessor_ = 0;
+  mutable ShardedCounter launches_;
 };
 
 /// Describes a device without touching contexts. Errors: no_device naming how many there are, driver.

@@ -36,11 +36,15 @@ CacheStatistics Engine::cache_statistics() const {
   return state_->cache_statistics();
 }
 
+std::uint64_t Engine::launches() const {
+  return state_->device().launches().value();
+}
+
 DeviceBuffer::DeviceBuffer(std::shared_ptr<EngineState> engine, DevicePointer address, std::size_t bytes)
     : engine_(std::move(engine)), address_(address), bytes_(bytes) {}
 
 DeviceBuffer::~DeviceBuffer() {
-  if (engine_ && address_ != 0) engine_->free(address_);
+  if (engine_ && address_ != 0) engine_->free(address_, bytes_);
 }
 
 DeviceBuffer::DeviceBuffer(DeviceBuffer&& other) noexcept

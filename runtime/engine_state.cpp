@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/fork_guard.hpp"
+#include "runtime/trace.hpp"
 
 namespace osdn {
 namespace {
@@ -29,9 +30,34 @@ runtime::CompilerOptions compiler_options(const EngineOptions& options, const De
   return compiler;
 }
 
+/// Errors: out_of_memory, internal.
+expected<DevicePointer> allocate_from_host(const DeviceMemory& memory, std::size_t bytes) {
+  const auto failure = [&](ErrorCode code, std::string_view what) {
+    return Error{code, fmt::format("allocating {} bytes: the host's allocator {}", bytes, what), {}};
+  };
+  DevicePointer address = 0;
+  try {
+    address = memory.allocate(bytes);
+  } catch (const std::bad_alloc&) {
+    return failure(ErrorCode::out_of_memory, "threw std::bad_alloc");
+  } catch (const std::exception& thrown) {
+    return failure(ErrorCode::out_of_memory, fmt::format("threw: {}", thrown.what()));
+  } catch (...) {
+    return failure(ErrorCode::out_of_memory, "threw what is no std::exception");
+  }
+  if (address == 0) return failure(ErrorCode::out_of_memory, "has none");
+  if (address % 256 == 0) return address;
+  memory.free(address, bytes);
+  return failure(ErrorCode::invalid_argument,
+                 fmt::format("returned 0x{:x}, which is not aligned to 256 bytes", address));
+}
+
 }  // namespace
 
 expected<std::shared_ptr<EngineState>> EngineState::create(const EngineOptions& options) {
+  if (static_cast<bool>(options.memory.allocate) != static_cast<bool>(options.memory.free)) {
+    return Error{ErrorCode::invalid_argument, "memory: give both allocate and free, or neither", {}};
+  }
   auto driver = runtime::load_driver(options.driver_library);
   if (!driver) return std::move(driver).error();
   auto device = runtime::DeviceContext::open(*std::move(driver), options.device);
@@ -53,10 +79,26 @@ EngineState::EngineState(const EngineOptions& options, std::shared_ptr<const run
 EngineState::Kernels::Answer EngineState::prepare_kernel(const generator::KernelPlan& kernel, const std::string& arch) {
   const runtime::CompileInput input = runtime::compile_input(kernel, arch, lines_);
   return kernels_.get({compiler_.identify(input).key, kernel.dynamic_shared}, [&]() -> Kernels::Result {
-    auto compiled = compiler_.compile(input);
+    auto compiled = traced_compile(input);
     if (!compiled) return std::move(compiled).error();
-    return runtime::LoadedKernel::load(device_, kernel, *compiled);
+    const runtime::Span loading(options_.trace, TraceEvent::Kind::load);
+    auto loaded = runtime::LoadedKernel::load(device_, kernel, *compiled);
+    loading.ended(kernel.entry, loaded ? arch : loaded.error().message, !loaded);
+    return loaded;
   });
+}
+
+expected<runtime::CompilerResult> EngineState::traced_compile(const runtime::CompileInput& input) {
+  const runtime::Span span(options_.trace, TraceEvent::Kind::compile);
+  auto compiled = compiler_.compile(input);
+  if (!compiled) {
+    span.ended(input.entry, compiled.error().message, true);
+  } else if (span.heard()) {
+    const bool anew = compiled->origin == runtime::Origin::compiled;
+    span.ended_as(anew ? TraceEvent::Kind::compile : TraceEvent::Kind::find, input.entry,
+                  fmt::format("{}, {}", runtime::name(compiled->origin), compiled->kernel.arch));
+  }
+  return compiled;
 }
 
 expected<PreparedOperation> EngineState::prepare_plan(generator::Plan plan) {
@@ -101,6 +143,7 @@ expected<DevicePointer> EngineState::allocate(std::size_t bytes) {
   const Driver& driver = device_->driver();
   const ContextScope scope(*device_);
   if (scope.result() != cuda::success) return driver.error(scope.result(), "entering the context");
+  if (options_.memory.allocate) return allocate_from_host(options_.memory, bytes);
   cuda::DeviceAddress address = 0;
   if (const auto result = driver.memory_allocate(&address, bytes); result != cuda::success) {
     return driver.error(result, fmt::format("allocating {} bytes on {}", bytes, description_.name));
@@ -108,9 +151,17 @@ expected<DevicePointer> EngineState::allocate(std::size_t bytes) {
   return DevicePointer{address};
 }
 
-void EngineState::free(DevicePointer address) const {
+void EngineState::free(DevicePointer address, std::size_t bytes) const {
   const ContextScope scope(*device_);
-  if (scope.result() == cuda::success) device_->driver().memory_free(address);
+  if (scope.result() != cuda::success) return;
+  if (!options_.memory.free) {
+    device_->driver().memory_free(address);
+    return;
+  }
+  try {
+    options_.memory.free(address, bytes);
+  } catch (...) {  // whoever frees cannot do anything about it
+  }
 }
 
 expected<void> EngineState::upload(DevicePointer to, const void* from, std::size_t bytes) const {

@@ -32,7 +32,7 @@ class EngineState {
   expected<PreparedOperation> prepare_plan(generator::Plan plan);
 
   expected<DevicePointer> allocate(std::size_t bytes);
-  void free(DevicePointer address) const;
+  void free(DevicePointer address, std::size_t bytes) const;
   expected<void> upload(DevicePointer to, const void* from, std::size_t bytes) const;
   expected<void> download(void* to, DevicePointer from, std::size_t bytes) const;
   expected<void> synchronize(Stream stream) const;
@@ -42,11 +42,13 @@ class EngineState {
   void compile_with_lines(bool lines) { lines_ = lines; }
 
  private:
+  expected<PreparedOperation> prepare_anew(const Problem& problem, const std::optional<Config>& config);
   EngineState(const EngineOptions& options, std::shared_ptr<const runtime::DeviceContext> device);
 
   /// Machine code and the shared memory it may ask for: the same code loads anew for another size.
   using KernelKey = std::pair<runtime::CacheKey, std::size_t>;
   using Kernels = runtime::SingleFlight<KernelKey, runtime::LoadedKernel>;
+  expected<runtime::CompilerResult> traced_compile(const runtime::CompileInput& input);
   Kernels::Answer prepare_kernel(const generator::KernelPlan& kernel, const std::string& arch);
 
   std::shared_ptr<const runtime::DeviceContext> device_;

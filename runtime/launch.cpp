@@ -172,6 +172,7 @@ expected<void> PreparedState::enqueue_all(const Shape& shape, KernelArguments ar
     }
     if (result != cuda::success) return launch_error(result, launch.kernel);
   }
+  device_->launches().raise();
   return {};
 }
 

@@ -1,4 +1,5 @@
 // Where an NVRTC may lie, and which of those found is taken.
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 
@@ -6,6 +7,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
@@ -22,12 +24,15 @@ constexpr int oldest_version = 12040;
 constexpr std::string_view stem = "libnvrtc.so";
 constexpr std::string_view builtins_stem = "libnvrtc-builtins.so.";
 
-/// Entries of a folder in the order of their names; none when it cannot be read.
+/// Entries of a folder in the order of their names; none when it cannot be read. Not by std::filesystem's iterators: in
+/// libstdc++ they end the process where memory ends.
 std::vector<fs::path> entries(const fs::path& folder) {
   std::vector<fs::path> all;
-  std::error_code failed;
-  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
-    all.push_back(at->path());
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), &::closedir);
+  if (!open) return all;
+  while (const dirent* entry = ::readdir(open.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") all.push_back(folder / name);
   }
   std::sort(all.begin(), all.end());
   return all;

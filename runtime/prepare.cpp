@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/engine_state.hpp"
+#include "runtime/trace.hpp"
 
 namespace osdn {
 
@@ -21,6 +22,18 @@ expected<PreparedOperation> EngineState::prepare(const Problem& problem, const s
     memory_hits_.fetch_add((*found)->plan().kernels.size(), std::memory_order_relaxed);
     return PreparedOperation(*found);
   }
+  const runtime::Span span(options_.trace, TraceEvent::Kind::prepare);
+  auto prepared = prepare_anew(problem, config);
+  if (!prepared) {
+    if (span.heard()) span.ended(to_string(problem), prepared.error().message, true);
+    return prepared;
+  }
+  if (span.heard()) span.ended(to_string(prepared->problem()), to_string(prepared->config()));
+  operations_.insert({problem, config}, prepared->state()->as_found_in_memory());
+  return prepared;
+}
+
+expected<PreparedOperation> EngineState::prepare_anew(const Problem& problem, const std::optional<Config>& config) {
   auto architecture = this->architecture();
   if (!architecture) return std::move(architecture).error();
   auto exact = canonical(problem);
@@ -29,10 +42,7 @@ expected<PreparedOperation> EngineState::prepare(const Problem& problem, const s
   if (!chosen) return std::move(chosen).error();
   auto plan = generator::plan(*exact, *chosen, *architecture);
   if (!plan) return std::move(plan).error();
-  auto prepared = prepare_plan(*std::move(plan));
-  if (!prepared) return prepared;
-  operations_.insert({problem, config}, prepared->state()->as_found_in_memory());
-  return prepared;
+  return prepare_plan(*std::move(plan));
 }
 
 }  // namespace osdn

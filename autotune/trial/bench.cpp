@@ -17,7 +17,7 @@ class Bench::Memory : public GateMemory {
  public:
   explicit Memory(std::shared_ptr<EngineState> engine) : engine_(std::move(engine)) {}
   expected<DevicePointer> allocate(std::size_t bytes) override { return engine_->allocate(bytes); }
-  void free(DevicePointer address) override { engine_->free(address); }
+  void free(DevicePointer address) override { engine_->free(address, 0); }
   expected<void> upload(DevicePointer to, const void* from, std::size_t bytes) override {
     return engine_->upload(to, from, bytes);
   }

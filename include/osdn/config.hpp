@@ -6,6 +6,7 @@
 
 #include "osdn/axes.hpp"
 #include "osdn/error.hpp"
+#include "osdn/export.h"
 
 namespace osdn {
 
@@ -30,7 +31,7 @@ struct Config {
 /// Text: `chunk=64,warps=4,stages=1,value_split=1,preconditioner=parallel,preconditioner_warps=4,inverse=blocked`;
 /// the fields behind these (schedule and what follows it) only where they differ from their defaults.
 /// parse_config starts from `defaults`, so a text may name only what differs.
-[[nodiscard]] std::string to_string(const Config& config);
-expected<Config> parse_config(std::string_view text, const Config& defaults = {});
+[[nodiscard]] OSDN_API std::string to_string(const Config& config);
+OSDN_API expected<Config> parse_config(std::string_view text, const Config& defaults = {});
 
 }  // namespace osdn

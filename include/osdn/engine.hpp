@@ -13,6 +13,8 @@
 #include "osdn/arguments.hpp"
 #include "osdn/config.hpp"
 #include "osdn/error.hpp"
+#include "osdn/export.h"
+#include "osdn/host.hpp"
 #include "osdn/problem.hpp"
 
 namespace osdn {
@@ -99,13 +101,16 @@ struct EngineOptions {
   int compile_threads = 0;
   /// Where warnings go; empty: stderr, warnings only.
   LogCallback log{};
+  /// Where the host keeps its own memory or its own books.
+  DeviceMemory memory{};
+  TraceCallback trace{};
 };
 
 class EngineState;
 class PreparedState;
 
 /// Device memory that frees itself; for examples, tests and the program. Hosts with their own memory need none of it.
-class DeviceBuffer {
+class OSDN_API DeviceBuffer {
  public:
   DeviceBuffer() = default;
   DeviceBuffer(std::shared_ptr<EngineState> engine, DevicePointer address, std::size_t bytes);
@@ -126,7 +131,7 @@ class DeviceBuffer {
 };
 
 /// An operation whose kernels are compiled and loaded. Cheap to copy; keeps what it needs of the Engine alive.
-class PreparedOperation {
+class OSDN_API PreparedOperation {
  public:
   explicit PreparedOperation(std::shared_ptr<const PreparedState> state) : state_(std::move(state)) {}
 
@@ -153,7 +158,7 @@ class PreparedOperation {
   std::shared_ptr<const PreparedState> state_;
 };
 
-class Engine {
+class OSDN_API Engine {
  public:
   /// Loads the driver, finds the device. Lives in the context that is current on this thread when it is one of this
   /// device (it must outlive all that is made here), else in the device's primary context; never makes another.
@@ -170,6 +175,8 @@ class Engine {
   expected<DeviceBuffer> allocate(std::size_t bytes);
   expected<void> synchronize(Stream stream = nullptr);
   [[nodiscard]] CacheStatistics cache_statistics() const;
+  /// Launches that were enqueued, of all operations of this Engine.
+  [[nodiscard]] std::uint64_t launches() const;
 
   /// What it stands on; for the library's own rooms.
   [[nodiscard]] const std::shared_ptr<EngineState>& state() const { return state_; }

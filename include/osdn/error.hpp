@@ -6,6 +6,8 @@
 #include <utility>
 #include <variant>
 
+#include "osdn/export.h"
+
 namespace osdn {
 
 enum class ErrorCode {
@@ -61,7 +63,7 @@ struct Error {
 };
 
 /// Thrown by expected::value_or_throw and nothing else.
-class Exception : public std::runtime_error {
+class OSDN_API Exception : public std::runtime_error {
  public:
   explicit Exception(Error error) : std::runtime_error(error.message), error_(std::move(error)) {}
   [[nodiscard]] const Error& error() const { return error_; }

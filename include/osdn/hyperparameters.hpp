@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "osdn/export.h"
 #include "osdn/problem.hpp"
 
 namespace osdn {
@@ -22,7 +23,7 @@ struct Hyperparameters {
 };
 
 /// Checks ranges as documented above for this problem. Errors: invalid_argument naming the field.
-expected<void> validate(const Hyperparameters& hyperparameters, const Problem& problem);
+OSDN_API expected<void> validate(const Hyperparameters& hyperparameters, const Problem& problem);
 
 /// A published setting: what it fixes of a Problem and of the Hyperparameters.
 struct Preset {
@@ -34,9 +35,9 @@ struct Preset {
   Hyperparameters hyperparameters;
 };
 
-[[nodiscard]] std::span<const Preset> presets();
+[[nodiscard]] OSDN_API std::span<const Preset> presets();
 
 /// Errors: invalid_argument listing the known names.
-expected<Preset> find_preset(std::string_view name);
+OSDN_API expected<Preset> find_preset(std::string_view name);
 
 }  // namespace osdn

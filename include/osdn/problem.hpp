@@ -7,6 +7,7 @@
 
 #include "osdn/axes.hpp"
 #include "osdn/error.hpp"
+#include "osdn/export.h"
 
 namespace osdn {
 
@@ -39,11 +40,11 @@ struct Problem {
 /// Checks every field and brings fields without a meaning here (math of a 16-bit type and of decoding; state_type of
 /// the forward pass; apf, norm and b mode without a preconditioner) to their defaults, so that problems with the same
 /// kernels compare equal. Errors: invalid_argument, unsupported, naming field, value and what is allowed.
-expected<Problem> canonical(const Problem& problem);
+OSDN_API expected<Problem> canonical(const Problem& problem);
 
 /// Canonical text: `osdn_forward:type=bf16,k=128,v=128,precondition=osdn,apf=per_token,norm=max,beta_aware=1,…`.
 /// parse_problem(to_string(p)) gives p back for canonical p. Fields may come in any order and default when absent.
-[[nodiscard]] std::string to_string(const Problem& problem);
-expected<Problem> parse_problem(std::string_view text);
+[[nodiscard]] OSDN_API std::string to_string(const Problem& problem);
+OSDN_API expected<Problem> parse_problem(std::string_view text);
 
 }  // namespace osdn

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "osdn/error.hpp"
+#include "osdn/export.h"
 
 namespace osdn {
 
@@ -24,10 +25,10 @@ struct Shape {
 
 /// Checks ranges: b, h, hv ≥ 1, t ≥ 0, hv a multiple of h, n ≥ 0, b = 1 when packed, and that no index leaves 63 bits
 /// nor a grid its limit. Errors: invalid_argument.
-expected<void> validate(const Shape& shape);
+OSDN_API expected<void> validate(const Shape& shape);
 
 /// Text: `b=4,t=8192,h=32,hv=32` and `,n=3` when packed. hv defaults to h.
-[[nodiscard]] std::string to_string(const Shape& shape);
-expected<Shape> parse_shape(std::string_view text);
+[[nodiscard]] OSDN_API std::string to_string(const Shape& shape);
+OSDN_API expected<Shape> parse_shape(std::string_view text);
 
 }  // namespace osdn

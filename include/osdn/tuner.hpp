@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "osdn/engine.hpp"
+#include "osdn/export.h"
 
 namespace osdn {
 
@@ -31,7 +32,7 @@ enum class TuningSource {
   shipped,         ///< from a read-only file, or the entries that the library carries
   heuristic,       ///< the default configuration: nothing is known
 };
-[[nodiscard]] const char* name(TuningSource source);
+[[nodiscard]] OSDN_API const char* name(TuningSource source);
 
 /// Where a configuration came from, for logs and for people.
 struct TuningProvenance {
@@ -107,7 +108,7 @@ struct WarmUpReport {
 class TunerState;
 
 /// Thread-safe; copies share everything. Stands on an Engine, which it keeps alive.
-class Tuner {
+class OSDN_API Tuner {
  public:
   /// Errors: invalid_argument (the worker program is missing in mode tune, a read-only file cannot be read). A database
   /// that cannot be used is a warning, and then nothing is remembered.

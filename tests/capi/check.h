@@ -39,5 +39,9 @@ void test_journey(void);
 void test_refusals(void);
 void test_structs(void);
 void test_threads(void);
+void test_dlpack(void);
+void test_tuner(void);
+void test_host(void);
+void test_capture(void);
 
 #endif

@@ -1,43 +1,11 @@
 /* The whole way of a host application: prepare, ask, launch a prompt, then decode on from its states. */
-#include <math.h>
 #include <stdlib.h>
 
 #include "check.h"
+#include "fixture.h"
 #include "reference.h"
 
 enum { B = 2, T = 70, H = 2, HV = 4, K = 64, V = 48, STEP = 3 };
-
-/* Random inputs on the host and on the device. */
-typedef struct {
-  float* host;
-  uint64_t device;
-  size_t count;
-} Tensor;
-
-static Tensor random_tensor(osdn_engine* engine, size_t count, double from, double to) {
-  Tensor out = {malloc(count * sizeof(float)), 0, count};
-  for (size_t i = 0; i < count; ++i) out.host[i] = (float)uniform(from, to);
-  GOOD(osdn_allocate(engine, count * sizeof(float), &out.device));
-  GOOD(osdn_upload(engine, out.device, out.host, count * sizeof(float)));
-  return out;
-}
-
-/* Poisoned: what is not written is found. */
-static Tensor output_tensor(osdn_engine* engine, size_t count) {
-  Tensor out = random_tensor(engine, count, 0, 1);
-  for (size_t i = 0; i < count; ++i) out.host[i] = NAN;
-  GOOD(osdn_upload(engine, out.device, out.host, count * sizeof(float)));
-  return out;
-}
-
-static void fetch(osdn_engine* engine, const Tensor* from) {
-  GOOD(osdn_download(engine, from->host, from->device, from->count * sizeof(float)));
-}
-
-static void release(osdn_engine* engine, Tensor* tensor) {
-  free(tensor->host);
-  GOOD(osdn_free(engine, tensor->device));
-}
 
 typedef struct {
   Tensor q, k, v, beta, log_gamma, o;

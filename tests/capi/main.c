@@ -23,6 +23,10 @@ int main(void) {
   test_structs();
   test_threads();
   test_journey();
+  test_dlpack();
+  test_tuner();
+  test_host();
+  test_capture();
   printf("%d failed\n", failures);
   return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
