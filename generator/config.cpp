@@ -24,14 +24,14 @@ constexpr Field<Config> cut_field() {
   return row;
 }
 
-// In the order of the text and of Traits. Each phase's number of warps is `warps` in its own Traits.
+// In the order of the text and of Traits.
 constexpr Field<Config> fields[] = {
     field<&Config::chunk, powers_of_two(16, 128)>("chunk", both_phases),
     field<&Config::warps, powers_of_two(1, 16)>("warps", delta_rule_phase | decode_phase),
     field<&Config::stages, Integers{1, 3}>("stages", delta_rule_phase),
     field<&Config::value_split, Integers{1, 16}>("value_split", delta_rule_phase | decode_phase),
     field<&Config::preconditioner>("preconditioner", preconditioner_phase),
-    field<&Config::preconditioner_warps, powers_of_two(1, 8)>("preconditioner_warps", preconditioner_phase, "warps"),
+    field<&Config::preconditioner_warps, powers_of_two(1, 8)>("preconditioner_warps", preconditioner_phase),
     field<&Config::inverse>("inverse", delta_rule_phase),
     unless_usual<&Config::schedule>(field<&Config::schedule>("schedule")),
     cut_field(),

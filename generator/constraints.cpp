@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "templates/hopper/layout.cuh"
+#include <algorithm>
+
 #include "templates/layout.cuh"
 
 namespace osdn::generator {
@@ -97,11 +98,16 @@ std::string chunked_preconditioner(const Problem& problem, const Config& config,
   return {};
 }
 
-// Until they have kernels.
-std::string has_kernels(const Problem&, const Config& config, const Architecture&) {
-  if (config.schedule == Schedule::hopper_fused) {
-    return fmt::format("schedule = {} has no kernels in this version: choose portable or hopper",
+// What is fused with the chains.
+std::string fused_preconditioner(const Problem& problem, const Config& config, const Architecture&) {
+  if (config.schedule != Schedule::hopper_fused) return {};
+  if (problem.precondition == Precondition::none) {
+    return fmt::format("schedule = {} is for precondition = osdn, not none: choose schedule = hopper",
                        name_of(config.schedule));
+  }
+  if (config.preconditioner != PreconditionerAlgorithm::chunked) {
+    return fmt::format("schedule = {} takes preconditioner = chunked, not {}: choose that, or schedule = hopper",
+                       name_of(config.schedule), name_of(config.preconditioner));
   }
   return {};
 }
@@ -174,7 +180,6 @@ std::string hopper_state(const Problem& problem, const Config& config, const Arc
 
 constexpr Constraint rules[] = {
     {"domains", domains},
-    {"has_kernels", has_kernels},
     {"hopper_architecture", hopper_architecture},
     {"hopper_problem", hopper_problem},
     {"hopper_chunk", hopper_chunk_form},
@@ -183,6 +188,7 @@ constexpr Constraint rules[] = {
     {"state_fits_registers", state_fits_registers},
     {"registers_fit", registers_fit},
     {"chunked_preconditioner", chunked_preconditioner},
+    {"fused_preconditioner", fused_preconditioner},
     {"shared_memory", shared_memory},
     {"cutting", cutting},
 };
@@ -259,15 +265,23 @@ std::size_t shared_bytes(const Phase& phase, const Problem& problem, const Confi
                                         .bytes);
   }
   if (phase.hopper) {
-    return static_cast<std::size_t>(hopper_layout(problem.k, problem.v / config.value_split, config.stages,
-                                                  problem.precondition != Precondition::none,
-                                                  problem.type == ElementType::bf16)
-                                        .bytes);
+    const bool fused = phase.name == fused_hopper.name;
+    const int block_v = problem.v / config.value_split;
+    const int chain = hopper_layout(problem.k, block_v, config.stages, problem.precondition != Precondition::none,
+                                    problem.type == ElementType::bf16, fused)
+                          .bytes;
+    const int teams = fused ? teams_of(problem, config).bytes : 0;
+    return static_cast<std::size_t>(std::max(chain, teams));
   }
   return static_cast<std::size_t>(
       delta_rule_layout(element_bytes(problem), problem.k, problem.v / config.value_split, config.chunk, config.stages,
                         problem.precondition != Precondition::none, phase.name != segment_transfer.name)
           .bytes);
+}
+
+TeamsLayout teams_of(const Problem& problem, const Config& config) {
+  const int bytes = preconditioner_chunked_layout(2, problem.k, hopper_chunk, config.preconditioner_warps).bytes;
+  return teams_layout(problem.v / config.value_split, config.preconditioner_warps, bytes);
 }
 
 int tiles_per_warp(const Problem& problem, const Config& config) {

@@ -12,12 +12,16 @@
 #include "osdn/config.hpp"
 #include "osdn/error.hpp"
 #include "osdn/problem.hpp"
+#include "templates/hopper/layout.cuh"
 
 namespace osdn::generator {
 
 /// Bytes of dynamic shared memory that a phase's CTA asks for: the sum that templates/layout.cuh makes, for host and
 /// device alike.
 [[nodiscard]] std::size_t shared_bytes(const Phase& phase, const Problem& problem, const Config& config);
+
+/// How a preconditioning CTA of the fused Hopper kernel divides itself.
+[[nodiscard]] TeamsLayout teams_of(const Problem& problem, const Config& config);
 
 /// Value tiles (of 16 columns) that one warp of the delta rule phase holds the state of.
 [[nodiscard]] int tiles_per_warp(const Problem& problem, const Config& config);

@@ -25,6 +25,7 @@ expected<std::vector<Header>> headers(const Phase& phase, const std::string& sou
 std::vector<const Phase*> phases(const Problem& problem, const Config& config) {
   if (is_decode(problem)) return {&decode};
   const bool preconditioned = problem.precondition != Precondition::none;
+  if (config.schedule == Schedule::hopper_fused) return {&fused_hopper};
   if (config.cut == Cut::never) {
     if (!preconditioned) return {&delta_rule_of(config)};
     return {&preconditioner, &delta_rule_of(config)};

@@ -40,7 +40,11 @@ struct KernelPlan {
 struct Launch {
   std::size_t kernel = 0;  ///< index in Plan::kernels
   std::int64_t ctas = 0;
-  int pass = 0;  ///< ForwardParameters::pass
+  int pass = 0;             ///< ForwardParameters::pass
+  int preconditioners = 0;  ///< ForwardParameters::preconditioners
+  // Words of the workspace that are zero when it begins.
+  std::size_t zeros_offset = 0;
+  std::size_t zeros = 0;
 };
 
 /// How a pass at some shape is cut.
@@ -85,6 +89,7 @@ struct Plan {
   struct Workspace {
     std::size_t gain_offset = 0;
     std::size_t d_chunks_offset = 0;
+    std::size_t progress_offset = 0;  ///< of the fused Hopper kernel (templates/parameters.cuh)
     // What the segments of a cut pass hand to each other (templates/parameters.cuh).
     std::size_t segment_states_offset = 0;
     std::size_t operators_offset = 0;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string_view>
 
+#include "generator/fused.hpp"
 #include "generator/plan.hpp"
 #include "generator/render.hpp"
 #include "templates/parameters.cuh"
@@ -65,6 +66,7 @@ Plan::Workspace workspace_of(const Problem& problem, const Config& config, const
     take(out.gain_offset, heads * tokens);
     take(out.d_chunks_offset, heads * chunks * k);
   }
+  if (config.schedule == Schedule::hopper_fused) take(out.progress_offset, progress_words(shape));
   if (!cutting.cut) return out;
   const std::size_t segments = static_cast<std::size_t>(cutting.segments) * heads;
   take(out.segment_states_offset, segments * k * v);
@@ -139,6 +141,15 @@ Launches Plan::launches(const Shape& shape) const {
   };
   if (is_decode(problem)) {
     add(decode, false);
+    return out;
+  }
+  if (config.schedule == Schedule::hopper_fused) {
+    const FusedGrid grid = fused_grid(problem, config, architecture, shape);
+    out.add({.kernel = 0,
+             .ctas = grid.preconditioners + grid.chains,
+             .preconditioners = static_cast<int>(grid.preconditioners),
+             .zeros_offset = workspace(shape).progress_offset,
+             .zeros = progress_words(shape)});
     return out;
   }
   const bool preconditioned = problem.precondition != Precondition::none;

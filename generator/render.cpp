@@ -47,7 +47,15 @@ std::vector<std::string_view> included_names(std::string_view text) {
 }  // namespace
 
 const Phase& delta_rule_of(const Config& config) {
-  return config.schedule == Schedule::portable ? delta_rule : delta_rule_hopper;
+  switch (config.schedule) {
+    case Schedule::portable:
+      return delta_rule;
+    case Schedule::hopper:
+      return delta_rule_hopper;
+    case Schedule::hopper_fused:
+      break;
+  }
+  return fused_hopper;
 }
 
 int threads(const Phase& phase, const Config& config) {

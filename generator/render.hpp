@@ -30,6 +30,8 @@ inline constexpr Phase segment_transfer{delta_rule_phase, "segment_transfer"};
 inline constexpr Phase segment_states{delta_rule_phase, "segment_states", false};
 inline constexpr Phase delta_rule_hopper{delta_rule_phase, "delta_rule_hopper", true, true};
 
+inline constexpr Phase fused_hopper{both_phases, "fused_hopper", true, true};
+
 /// The kernel of the delta rule phase in this configuration's schedule.
 [[nodiscard]] const Phase& delta_rule_of(const Config& config);
 inline constexpr Phase decode{decode_phase, "decode", true, false, "DecodeParameters"};

@@ -68,18 +68,19 @@ Candidate candidate(const Problem& problem, const Config& config, const Architec
   return ok ? Candidate{config, {}, {}} : Candidate{config, ok.error().message, ok.error().context};
 }
 
-// Those of the Hopper schedule, with what it does not choose at its only value.
+// Those of the Hopper schedules, with what they do not choose at its only value.
 void add_hopper(std::vector<Candidate>& out, const Problem& problem, const Architecture& architecture) {
   for (const int count : hopper_warps)
     for (const int depth : stages)
       for (const int split : value_splits(problem))
-        for (Config config : preconditioner_choices(problem)) {
-          config.schedule = Schedule::hopper;
-          config.warps = count;
-          config.stages = depth;
-          config.value_split = split;
-          out.push_back(candidate(problem, config, architecture));
-        }
+        for (Config config : preconditioner_choices(problem))
+          for (const auto schedule : {Schedule::hopper, Schedule::hopper_fused}) {
+            config.schedule = schedule;
+            config.warps = count;
+            config.stages = depth;
+            config.value_split = split;
+            out.push_back(candidate(problem, config, architecture));
+          }
 }
 
 // The Hopper schedule cut, with the default's preconditioner.

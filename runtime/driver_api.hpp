@@ -114,6 +114,8 @@ inline constexpr int tensor_map_fill_zeros = 0;   // CUtensorMapFloatOOBfill
   X(copy_on_device, cuMemcpyDtoD, cuMemcpyDtoD_v2, (DeviceAddress to, DeviceAddress from, std::size_t bytes))       \
   X(copy_on_device_async, cuMemcpyDtoDAsync, cuMemcpyDtoDAsync_v2,                                                  \
     (DeviceAddress to, DeviceAddress from, std::size_t bytes, Stream stream))                                       \
+  X(fill_words_async, cuMemsetD32Async, cuMemsetD32Async,                                                           \
+    (DeviceAddress to, unsigned int word, std::size_t count, Stream stream))                                        \
   X(stream_create, cuStreamCreate, cuStreamCreate, (Stream * stream, unsigned int flags))                           \
   X(stream_destroy, cuStreamDestroy, cuStreamDestroy_v2, (Stream stream))                                           \
   X(stream_begin_capture, cuStreamBeginCapture, cuStreamBeginCapture_v2, (Stream stream, int mode))                 \

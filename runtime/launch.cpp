@@ -47,6 +47,9 @@ void set_workspace(ForwardParameters& p, const generator::Plan& plan, const Forw
     p.gain = at(workspace.gain_offset);
     p.d_chunks = at(workspace.d_chunks_offset);
   }
+  if (plan.config.schedule == Schedule::hopper_fused) {
+    p.progress = pointer<unsigned>(a.workspace + workspace.progress_offset);
+  }
   p.cut_d = plan.config.cut_d;
   if (!cutting.cut) return;
   p.segment_states = at(workspace.segment_states_offset);
@@ -129,7 +132,7 @@ expected<void> PreparedState::launch(const DecodeArguments& arguments, Stream st
     if (auto good = runtime::check_thoroughly(*device_, plan_, arguments, on); !good) return good;
   }
   DecodeParameters values = parameters(plan_, arguments);
-  return enqueue_all(arguments.shape, {&values, nullptr}, values.pass, on);
+  return enqueue_all({arguments.shape, 0, {&values, nullptr}, values.pass}, on);
 }
 
 expected<void> PreparedState::launch_kernel_alone(std::size_t kernel, const ForwardArguments& arguments,
@@ -145,17 +148,18 @@ expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::S
   if (plan_.config.schedule != Schedule::portable) {
     if (auto made = runtime::make_tensor_maps(device_->driver(), plan_, arguments, maps); !made) return made;
   }
-  return enqueue_all(arguments.shape, {&values, &maps}, values, stream, only);
+  return enqueue_all({arguments.shape, arguments.workspace, {&values, &maps}, values}, stream, only);
 }
 
-expected<void> PreparedState::enqueue_all(const Shape& shape, KernelArguments arguments, ForwardParameters& turning,
-                                          cuda::Stream stream, std::optional<std::size_t> only) const {
-  for (const generator::Launch& launch : plan_.launches(shape)) {
+expected<void> PreparedState::enqueue_all(const Pass& pass, cuda::Stream stream,
+                                          std::optional<std::size_t> only) const {
+  for (const generator::Launch& launch : plan_.launches(pass.shape)) {
     // Without corrections in between nothing has settled: what is left to the last launch of a cut preconditioner would
     // be the whole sequence, and say nothing of the pass.
     if (only && (launch.kernel != *only || launch.pass == settle_pass)) continue;
-    turning.pass = launch.pass;
-    auto result = launch_kernel(launch, arguments, stream);
+    pass.turning.pass = launch.pass;
+    pass.turning.preconditioners = launch.preconditioners;
+    auto result = launch_kernel(launch, pass, stream);
     if (result == cuda::error_invalid_context) {
       // A thread that never touched CUDA has no current context: ours is made current for the call. Another context
       // is a mistake of the caller, whose stream and pointers would not fit ours.
@@ -167,7 +171,7 @@ expected<void> PreparedState::enqueue_all(const Shape& shape, KernelArguments ar
       } else if (current == nullptr) {
         const runtime::ContextScope scope(*device_);
         result = scope.result();
-        if (result == cuda::success) result = launch_kernel(launch, arguments, stream);
+        if (result == cuda::success) result = launch_kernel(launch, pass, stream);
       }
     }
     if (result != cuda::success) return launch_error(result, launch.kernel);
@@ -176,9 +180,15 @@ expected<void> PreparedState::enqueue_all(const Shape& shape, KernelArguments ar
   return {};
 }
 
-cuda::Result PreparedState::launch_kernel(const generator::Launch& launch, KernelArguments arguments,
+cuda::Result PreparedState::launch_kernel(const generator::Launch& launch, const Pass& pass,
                                           cuda::Stream stream) const {
   const generator::KernelPlan& kernel = plan_.kernels[launch.kernel];
+  if (launch.zeros != 0) {
+    const auto cleared =
+        device_->driver().fill_words_async(pass.workspace + launch.zeros_offset, 0, launch.zeros, stream);
+    if (cleared != cuda::success) return cleared;
+  }
+  KernelArguments arguments = pass.arguments;
   return device_->driver().launch_kernel(kernels_[launch.kernel]->function(), static_cast<unsigned int>(launch.ctas), 1,
                                          1, static_cast<unsigned int>(kernel.threads), 1, 1,
                                          static_cast<unsigned int>(kernel.dynamic_shared), stream, arguments.data(),

@@ -43,10 +43,15 @@ class PreparedState {
                                        std::optional<std::size_t> only = {}) const;
   /// Parameters and tensor maps, of which a kernel takes as many as it has parameters.
   using KernelArguments = std::array<void*, 2>;
-  /// `turning`: the part of the parameters that says which turn of a kernel a launch is.
-  [[nodiscard]] expected<void> enqueue_all(const Shape& shape, KernelArguments arguments, ForwardParameters& turning,
-                                           runtime::cuda::Stream stream, std::optional<std::size_t> only = {}) const;
-  [[nodiscard]] runtime::cuda::Result launch_kernel(const generator::Launch& launch, KernelArguments arguments,
+  struct Pass {
+    const Shape& shape;
+    DevicePointer workspace;
+    KernelArguments arguments;
+    ForwardParameters& turning;  ///< the part of the parameters that says which launch of the pass it is
+  };
+  [[nodiscard]] expected<void> enqueue_all(const Pass& pass, runtime::cuda::Stream stream,
+                                           std::optional<std::size_t> only = {}) const;
+  [[nodiscard]] runtime::cuda::Result launch_kernel(const generator::Launch& launch, const Pass& pass,
                                                     runtime::cuda::Stream stream) const;
   [[nodiscard]] Error launch_error(runtime::cuda::Result result, std::size_t index) const;
 

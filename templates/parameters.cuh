@@ -48,6 +48,10 @@ struct ForwardParameters {
   float* gain;      // [HV, B·T] μ_t z_t, the scalar that moves d
   float* d_chunks;  // [HV, chunks, K] d at the start of each chunk, chunks = ⌊B·T / C⌋ + N
 
+  // Workspace of the fused Hopper kernel; zeros when it begins: the tickets its CTAs have drawn, then, for each
+  // sequence and value head, the chunks whose gains and d are there. [1 + N·HV]
+  unsigned* progress;
+
   // Workspace of a cut pass; null in one that is not cut. Segments are numbered in sequence.cuh.
   // A segment's first index is its number, so these are [segments, HV, …].
   float* segment_states;  // [K, V] the offset of the segment before, then the entry state
@@ -71,7 +75,8 @@ struct ForwardParameters {
   float log_gamma_constant;
   float scale;
   int cu_seqlens_is_int64;
-  int pass;  // which turn of a kernel that a pass launches more than once
+  int pass;             // which turn of a kernel that a pass launches more than once
+  int preconditioners;  // CTAs of the fused Hopper kernel that precondition; 0 in other kernels
 };
 
 /// A segment's length where sequences are not cut: every sequence is one segment, whose number is its own.

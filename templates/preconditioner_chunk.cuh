@@ -207,16 +207,20 @@ struct PreconditionerChunk {
 
   // ---- the serial part ------------------------------------------------------------------------------------------
 
-  /// Moves d through the chunk and calls store(row, gain) once for every row that exists, from some thread. d is in
-  /// place behind the next barrier.
-  template <class Store>
-  void step(Store store) {
+  /// Moves d through the chunk and calls store(row, gain) for every row that exists, from some thread; the last call
+  /// counts. d is in place behind the next barrier. One warp calls meanwhile(), once, if it can while it would wait.
+  template <class Store, class Meanwhile>
+  void step(Store store, Meanwhile meanwhile) {
+    const bool has_time = Group::warp() == Group::warps - 1;
     if (largest_of_all() <= affine_below) {
       read_entry();
       Group::sync();
       if (Group::warp() == 0) solve_gates(store);
+      if (has_time) meanwhile();
       Group::sync();
       if (carry()) return;
+    } else if (has_time) {
+      meanwhile();
     }
     go_by_blocks(store);
   }

@@ -4,6 +4,7 @@
 
 #include "device/element.cuh"
 #include "device/warp.cuh"
+#include "device/warpgroup.cuh"
 #include "layout.cuh"
 #include "osdn/axes.hpp"
 #include "parameters.cuh"
@@ -13,16 +14,17 @@
 
 namespace osdn {
 
-template <class Traits>
+/// `Team`: the threads that work on it, a CTA's or some of them.
+template <class Traits, class Team = WholeCta<Traits::preconditioner_warps>>
 struct PreconditionerHead {
   static constexpr int K = Traits::K;
-  static constexpr int threads = 32 * Traits::warps;
+  static constexpr int threads = Team::threads;
   static constexpr int per_thread = (K + threads - 1) / threads;
   static constexpr bool parallel = Traits::preconditioner == PreconditionerAlgorithm::parallel;
   using Type = Element<Traits::type>;
   using Storage = typename Type::Storage;
-  static constexpr PreconditionerLayout layout =
-      preconditioner_layout(sizeof(Storage), K, Traits::warps, parallel, Forgetting<Traits>::per_channel);
+  static constexpr PreconditionerLayout layout = preconditioner_layout(sizeof(Storage), K, Traits::preconditioner_warps,
+                                                                       parallel, Forgetting<Traits>::per_channel);
 
   const ForwardParameters& p;
   const int head;
@@ -35,7 +37,7 @@ struct PreconditionerHead {
   unsigned char* shared;
   int parity = 0;  // of the reduction buffer that the next sum uses
 
-  PreconditionerHead(const ForwardParameters& parameters, const Segment& work, int value_head)
+  PreconditionerHead(const ForwardParameters& parameters, const Segment& work, int value_head, int first_byte = 0)
       : p(parameters),
         head(value_head),
         n(work.sequence),
@@ -44,7 +46,7 @@ struct PreconditionerHead {
         sequence(work.part),
         continues(p.pass != 0 || (work.index > 0 && !cuts_d(p, work))) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
-    shared = shared_memory;
+    shared = shared_memory + first_byte;
     const int key_head = head / (p.value_heads / p.key_heads);
     k_rows = first_row(static_cast<const Storage*>(p.k), p.k_strides, sequence, key_head);
   }
@@ -61,7 +63,7 @@ struct PreconditionerHead {
   static void for_each_feature(F f) {
 #pragma unroll
     for (int slot = 0; slot < per_thread; ++slot) {
-      const int feature = threadIdx.x + slot * threads;
+      const int feature = Team::thread() + slot * threads;
       if (feature < K) f(slot, feature);
     }
   }
@@ -114,13 +116,13 @@ struct PreconditionerHead {
   /// The 16 sums over the CTA of each thread's x: lane l of every warp returns the sum of x[l % 16].
   float sum_16(float (&x)[16]) {
     const float in_warp = warp_sum_16(x);
-    float* buffer = at<float>(layout.reduction) + parity * Traits::warps * 16;
+    float* buffer = at<float>(layout.reduction) + parity * Traits::preconditioner_warps * 16;
     parity ^= 1;  // two buffers in turn: one barrier a sum is enough
     if (lane_id() % 2 == 0) buffer[warp_id() * 16 + lane_id() / 2] = in_warp;
     __syncthreads();
     float sum = 0;
 #pragma unroll
-    for (int w = 0; w < Traits::warps; ++w) sum += buffer[w * 16 + lane_id() % 16];
+    for (int w = 0; w < Traits::preconditioner_warps; ++w) sum += buffer[w * 16 + lane_id() % 16];
     return sum;
   }
 
@@ -128,8 +130,8 @@ struct PreconditionerHead {
   float2 sum_2(float x, float y) {
     x = warp_sum(x);
     y = warp_sum(y);
-    if constexpr (Traits::warps == 1) return float2{x, y};
-    float* buffer = at<float>(layout.reduction) + parity * Traits::warps * 16;
+    if constexpr (Traits::preconditioner_warps == 1) return float2{x, y};
+    float* buffer = at<float>(layout.reduction) + parity * Traits::preconditioner_warps * 16;
     parity ^= 1;
     if (lane_id() == 0) {
       buffer[warp_id() * 16] = x;
@@ -138,7 +140,7 @@ struct PreconditionerHead {
     __syncthreads();
     float2 sum{0, 0};
 #pragma unroll
-    for (int w = 0; w < Traits::warps; ++w) {
+    for (int w = 0; w < Traits::preconditioner_warps; ++w) {
       sum.x += buffer[w * 16];
       sum.y += buffer[w * 16 + 1];
     }

@@ -23,7 +23,7 @@ struct PreconditionerGroup : PreconditionerHead<Traits> {
   using typename Head::Storage;
   using Type = typename Head::Type;
 
-  static constexpr int group = Traits::warps * solve_rows;  // tokens
+  static constexpr int group = Traits::preconditioner_warps * solve_rows;  // tokens
   static constexpr int stride = padded(K);
   static constexpr int inverse_stride = solve_rows + 1;
   static constexpr bool per_channel = Forgetting<Traits>::per_channel;

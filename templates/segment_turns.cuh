@@ -10,7 +10,7 @@ namespace osdn {
 template <class Traits>
 struct SegmentTurns {
   static constexpr int K = Traits::K;
-  static constexpr int threads = 32 * Traits::warps;
+  static constexpr int threads = 32 * Traits::preconditioner_warps;
 
   const ForwardParameters& p;
   int n;                 // the sequence

@@ -72,7 +72,7 @@ enum class InverseAlgorithm {
 enum class Schedule {
   portable,      ///< preconditioner, then delta rule, with mma.sync: every supported architecture
   hopper,        ///< preconditioner, then a warp-specialised delta rule with wgmma and bulk tensor copies: sm_90a
-  hopper_fused,  ///< to be one kernel that holds the preconditioner, too; has none yet, and is refused
+  hopper_fused,  ///< the same in one launch: some CTAs precondition ahead of the others' chains: sm_90a
 };
 
 /// Whether a sequence is cut into segments that run at the same time: exact, about twice the work.

@@ -45,6 +45,16 @@ inline void barrier_arrive() {
   asm volatile("bar.arrive %0, %1;" ::"n"(barrier), "n"(threads) : "memory");
 }
 
+/// The same where code is shared by groups with a barrier each.
+template <int threads>
+inline void barrier_sync(int barrier) {
+  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "n"(threads) : "memory");
+}
+template <int threads>
+inline void barrier_arrive(int barrier) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "n"(threads) : "memory");
+}
+
 /// All warps of a CTA, as a group that works together.
 template <int warps_>
 struct WholeCta {
@@ -69,6 +79,25 @@ struct Warpgroup {
     asm volatile("{\n .reg .pred p;\n setp.ne.u32 p, %1, 0;\n bar.red.or.pred p, %2, 128, p;\n selp.u32 %0, 1, 0, p;\n}"
                  : "=r"(out)
                  : "r"(static_cast<unsigned>(x)), "n"(barrier)
+                 : "memory");
+    return out != 0;
+  }
+};
+
+/// Each of a CTA's warpgroups as one, in code that several of them run: their barriers are numbered from `first` on.
+template <int first>
+struct EachWarpgroup {
+  static constexpr int warps = 4;
+  static constexpr int threads = warpgroup_threads;
+  static int thread() { return warpgroup_thread(); }
+  static int warp() { return thread() / 32; }
+  static int barrier() { return first + static_cast<int>(threadIdx.x) / warpgroup_threads; }
+  static void sync() { barrier_sync<threads>(barrier()); }
+  static bool any(bool x) {
+    unsigned out;
+    asm volatile("{\n .reg .pred p;\n setp.ne.u32 p, %1, 0;\n bar.red.or.pred p, %2, 128, p;\n selp.u32 %0, 1, 0, p;\n}"
+                 : "=r"(out)
+                 : "r"(static_cast<unsigned>(x)), "r"(barrier())
                  : "memory");
     return out != 0;
   }

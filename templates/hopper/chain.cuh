@@ -14,6 +14,14 @@
 
 namespace osdn {
 
+/// Traits of the kernel that holds the preconditioner, too.
+template <class Traits>
+struct Fused : Traits {};
+template <class Traits>
+inline constexpr bool is_fused = false;
+template <class Traits>
+inline constexpr bool is_fused<Fused<Traits>> = true;
+
 /// A place in a ring of N buffers, and the parity of the barriers' phase in this round.
 template <int N>
 struct Ring {
@@ -55,14 +63,6 @@ inline unsigned forgotten(unsigned number) {
   return number;
 }
 
-template <class Traits, class F>
-inline void for_each_chain(const ForwardParameters& p, F f) {
-  const long long items = Traits::segmented ? p.segments : p.sequences;
-  const unsigned count = static_cast<unsigned>(items * p.value_heads * Traits::value_split);
-#pragma unroll 1
-  for (unsigned number = blockIdx.x; number < count; number += gridDim.x) f(number);
-}
-
 /// Zeros, by a group of warps.
 template <class Group>
 inline void clear_panel(unsigned char* panel) {
@@ -83,7 +83,8 @@ struct HopperShared {
   // One rounding is too few bits for (I + L)^{-1} of nearly equal keys (delta_rule_chunk.cuh). Without a preconditioner
   // fp16 has no register left for a remainder.
   static constexpr bool has_remainder = bf16 || preconditioned;
-  static constexpr HopperLayout layout = hopper_layout(K, block_v, Traits::stages, preconditioned, bf16);
+  static constexpr HopperLayout layout =
+      hopper_layout(K, block_v, Traits::stages, preconditioned, bf16, is_fused<Traits>);
   using Loaded = Ring<Traits::stages>;
   using Prepared = Ring<hopper_prepared>;
   static_assert(C == hopper_chunk);
@@ -114,6 +115,9 @@ struct HopperShared {
   float* system(int slot) const { return floats(layout.system + slot * layout.system_stage); }
   float4* steps() const { return reinterpret_cast<float4*>(base + layout.steps); }
 
+  /// Which of the CTAs of a fused grid this is, by its ticket.
+  unsigned& ticket() const { return *reinterpret_cast<unsigned*>(base + layout.ticket); }
+
   Mbarrier& full(int stage) const { return barrier(stage); }                      // q, k, v are there
   Mbarrier& empty(int stage) const { return barrier(Traits::stages + stage); }    // nobody needs them any more
   Mbarrier& posed(int slot) const { return barrier(2 * Traits::stages + slot); }  // L is there
@@ -137,5 +141,20 @@ struct HopperShared {
   float* floats(int offset) const { return reinterpret_cast<float*>(base + offset); }
   Mbarrier& barrier(int i) const { return reinterpret_cast<Mbarrier*>(base + layout.barriers)[i]; }
 };
+
+/// Calls f(number) for every chain of this CTA. The first CTAs of a fused grid have none.
+template <class Traits, class F>
+inline void for_each_chain(const ForwardParameters& p, F f) {
+  const long long items = Traits::segmented ? p.segments : p.sequences;
+  const unsigned count = static_cast<unsigned>(items * p.value_heads * Traits::value_split);
+  unsigned others = 0;
+  unsigned cta = blockIdx.x;
+  if constexpr (is_fused<Traits>) {
+    others = static_cast<unsigned>(p.preconditioners);
+    cta = HopperShared<Traits>().ticket() - others;
+  }
+#pragma unroll 1
+  for (unsigned number = cta; number < count; number += gridDim.x - others) f(number);
+}
 
 }  // namespace osdn

@@ -31,6 +31,7 @@ struct HopperLayout {
   // The prepare warpgroup's own.
   int steps;  // [chunk] × 4 fp32: what each token does to d and to its write key
   int barriers;
+  int ticket;  // of a fused grid: one word
   int bytes;
 
   int key_stage;    // bytes of one stage of k or q, and of one W
@@ -39,7 +40,8 @@ struct HopperLayout {
   int system_stage;  // bytes of one system
 };
 
-constexpr HopperLayout hopper_layout(int K, int block_v, int stages, bool preconditioned, bool bf16) {
+constexpr HopperLayout hopper_layout(int K, int block_v, int stages, bool preconditioned, bool bf16,
+                                     bool fused = false) {
   const bool has_remainder = bf16 || preconditioned;
   HopperLayout layout{};
   layout.key_stage = K / 64 * hopper_panel;
@@ -69,7 +71,29 @@ constexpr HopperLayout hopper_layout(int K, int block_v, int stages, bool precon
   offset += hopper_chunk * 16;
   layout.barriers = offset;
   offset += (2 * stages + 3 * hopper_prepared) * 8;
+  layout.ticket = offset;
+  offset += fused ? 8 : 0;
   layout.bytes = offset;
+  return layout;
+}
+
+/// Dynamic shared memory that a block of sm_90 may have (CUDA C++ Programming Guide, "Technical Specifications per
+/// Compute Capability").
+inline constexpr int hopper_shared_bytes = 227 * 1024;
+
+/// How a preconditioning CTA of the fused kernel divides itself.
+struct TeamsLayout {
+  int teams;
+  int bytes;
+};
+
+/// As many teams, of so many warps and bytes each, as the warps and the shared memory of a chain's CTA hold.
+constexpr TeamsLayout teams_layout(int block_v, int warps, int team_bytes) {
+  TeamsLayout layout{};
+  const int by_warps = (block_v / hopper_state_columns + 2) * 4 / warps;
+  const int by_memory = hopper_shared_bytes / team_bytes;
+  layout.teams = by_warps < by_memory ? by_warps : by_memory;
+  layout.bytes = layout.teams * team_bytes;
   return layout;
 }
 

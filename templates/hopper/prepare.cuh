@@ -14,6 +14,7 @@
 #include "device/warpgroup.cuh"
 #include "device/wgmma.cuh"
 #include "hopper/chain.cuh"
+#include "hopper/progress.cuh"
 #include "recurrence.cuh"
 #include "write_scale.cuh"
 
@@ -289,11 +290,16 @@ struct HopperPreparation {
     for_each_chain<Traits>(p, [&](unsigned number) {
       const Chain<Traits> chain(p, number);
       const Source source(p, chain);
-      Inputs next = fetch(chain, source, 0);
+      KnownChunks published(is_fused<Traits> ? published_chunks(p, chain.n, chain.head) : nullptr);
+      const auto fetch_from = [&](int token) {
+        if (is_fused<Traits> && token < chain.tokens) published.await(static_cast<unsigned>(token / C + 1));
+        return fetch(chain, source, token);
+      };
+      Inputs next = fetch_from(0);
 #pragma unroll 1
       for (int token = 0; token < chain.tokens; token += C) {
         const Inputs in = next;
-        next = fetch(chain, source, token + C);
+        next = fetch_from(token + C);
         prepare(chain, token, in);
       }
       if constexpr (!preconditioned) {  // nobody else would write the d that is asked for

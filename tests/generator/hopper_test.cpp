@@ -16,6 +16,13 @@ Config hopper(const char* text) {
   return parse_config(std::string("schedule=hopper,") + text).value_or_throw();
 }
 
+Config fused(const char* text) {
+  Config config;
+  config.schedule = Schedule::hopper_fused;
+  config.preconditioner = PreconditionerAlgorithm::chunked;
+  return parse_config(text, config).value_or_throw();
+}
+
 TEST(Hopper, SaysWhatItDoesNotTake) {
   const struct {
     const char* rule;
@@ -61,11 +68,26 @@ TEST(Hopper, SaysWhatItDoesNotTake) {
        "sm_90",
        "schedule = hopper holds 256 value columns (v = 256 over value_split = 1) in warps = 8 warps; it takes 64 in 4 "
        "warps or 128 in 8: choose another value_split or number of warps"},
-      {"has_kernels",
-       {},
-       parse_config("schedule=hopper_fused,warps=8").value_or_throw(),
+      {"fused_preconditioner",
+       {.precondition = Precondition::none},
+       fused("warps=8"),
        "sm_90",
-       "schedule = hopper_fused has no kernels in this version: choose portable or hopper"},
+       "schedule = hopper_fused is for precondition = osdn, not none: choose schedule = hopper"},
+      {"fused_preconditioner",
+       {},
+       fused("warps=8,preconditioner=parallel"),
+       "sm_90",
+       "schedule = hopper_fused takes preconditioner = chunked, not parallel: choose that, or schedule = hopper"},
+      {"chunked_preconditioner",
+       {.apf = Apf::per_channel},
+       fused("warps=8"),
+       "sm_90",
+       "preconditioner = chunked needs one factor γ a token; apf = per_channel has one a feature: choose parallel"},
+      {"hopper_architecture",
+       {},
+       fused("warps=8"),
+       "sm_80",
+       "schedule = hopper_fused uses instructions that only sm_90a has, not sm_80: choose schedule = portable"},
   };
   for (const auto& c : cases) {
     const auto out = check(c.problem, c.config, find_architecture(c.architecture).value_or_throw());
@@ -115,15 +137,61 @@ TEST(Hopper, CutsWithASegmentAChain) {
   EXPECT_EQ(last.ctas, (3 + 5) * 3 * 2);  // ⌊1000 / 256⌋ + N segments
   const Launches long_ones = made.launches({.b = 1, .t = 65536, .h = 1, .hv = 1});
   EXPECT_EQ((long_ones.end() - 1)->ctas, 132);
-  EXPECT_EQ(check({}, parse_config("schedule=hopper_fused,warps=8,cut=fixed").value_or_throw(), h100).error().context,
-            "has_kernels");
+  EXPECT_EQ(check({}, fused("warps=8,cut=fixed"), h100).error().context, "cutting");
+}
+
+TEST(HopperFused, IsOneLaunchWithItsWordsCleared) {
+  const Plan made = plan(Problem{}, fused("warps=8,stages=2,preconditioner_warps=8"), h100).value_or_throw();
+  ASSERT_EQ(made.kernels.size(), 1u);
+  EXPECT_EQ(made.kernels[0].entry, "osdn_fused_hopper");
+  EXPECT_EQ(made.kernels[0].threads, 512);
+  const Shape shape{.b = 2, .t = 100, .h = 3, .hv = 6};
+  const Launches launches = made.launches(shape);
+  ASSERT_EQ(launches.size(), 1u);
+  const Launch& launch = *launches.begin();
+  EXPECT_EQ(launch.zeros, 1u + 2 * 6);  // a ticket, and a word for each sequence and head
+  EXPECT_EQ(launch.zeros_offset % 256, 0u);
+  EXPECT_EQ(launch.zeros_offset + 256, made.workspace(shape).bytes);
+  EXPECT_EQ(launch.ctas - launch.preconditioners, 12);
+}
+
+// Of 227 KiB a team of two warpgroups takes 104 with K = 128, one of one warpgroup 63, with K = 64 less.
+TEST(HopperFused, HoldsAsManyTeamsAsFit) {
+  const auto teams = [](int k, const char* text) { return teams_of(Problem{.k = k}, fused(text)).teams; };
+  EXPECT_EQ(teams(128, "warps=8,preconditioner_warps=8"), 2);
+  EXPECT_EQ(teams(128, "warps=8,preconditioner_warps=4"), 3);  // memory for no more
+  EXPECT_EQ(teams(64, "warps=8,preconditioner_warps=4"), 4);
+  EXPECT_EQ(teams(128, "warps=4,value_split=2,preconditioner_warps=8"), 1);  // three warpgroups
+  EXPECT_EQ(teams(128, "warps=4,value_split=2,preconditioner_warps=4"), 3);
+}
+
+TEST(HopperFused, SharesItsGridOut) {
+  const auto grid = [](const char* text, const Shape& shape, int multiprocessors = 132) {
+    Architecture some = h100;
+    some.multiprocessors = multiprocessors;
+    const Launches launches = plan(Problem{}, fused(text), some).value_or_throw().launches(shape);
+    const Launch& launch = *launches.begin();
+    return std::pair(static_cast<int>(launch.preconditioners), static_cast<int>(launch.ctas) - launch.preconditioners);
+  };
+  // Room for all: a CTA a chain, and a CTA a head.
+  EXPECT_EQ(grid("warps=8,stages=2,preconditioner_warps=8", {.b = 1, .t = 8192, .h = 16, .hv = 16}), std::pair(16, 16));
+  // A value split makes more chains, not more heads.
+  EXPECT_EQ(grid("warps=4,value_split=2,stages=2,preconditioner_warps=8", {.b = 1, .t = 8192, .h = 8, .hv = 8}),
+            std::pair(8, 16));
+  // More of both than multiprocessors: all of these, and each kind some.
+  const auto [some, rest] = grid("warps=8,stages=2,preconditioner_warps=8", {.b = 8, .t = 1024, .h = 64, .hv = 64});
+  EXPECT_EQ(some + rest, 132);
+  EXPECT_GT(some, 132 / 5);
+  EXPECT_GT(rest, 132 / 2);
+  EXPECT_EQ(grid("warps=8,stages=2,preconditioner_warps=8", {.b = 8, .t = 1024, .h = 64, .hv = 64}, 1),
+            std::pair(1, 1));
 }
 
 TEST(Hopper, HasItsCandidatesOnHopperAlone) {
-  const auto count = [](const char* name, bool legal) {
+  const auto count = [](const char* name, bool legal, Schedule schedule = Schedule::hopper) {
     const auto space = configuration_space(Problem{}, find_architecture(name).value_or_throw()).value_or_throw();
     return std::count_if(space.begin(), space.end(), [&](const Candidate& c) {
-      return c.config.schedule == Schedule::hopper && (!legal || c.refusal.empty());
+      return c.config.schedule == schedule && (!legal || c.refusal.empty());
     });
   };
   EXPECT_EQ(count("sm_80", false), 0);
@@ -139,6 +207,8 @@ TEST(Hopper, HasItsCandidatesOnHopperAlone) {
                                    c.refusal.empty();
                           }),
             4 * 4 * 2);
+  EXPECT_EQ(count("sm_80", false, Schedule::hopper_fused), 0);
+  EXPECT_EQ(count("sm_90", true, Schedule::hopper_fused), 4 * 2);
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ struct Traits {
   static constexpr BetaType beta_type = BetaType::element;
   static constexpr int chunk = 64;
   static constexpr PreconditionerAlgorithm preconditioner = PreconditionerAlgorithm::serial;
-  static constexpr int warps = 2;
+  static constexpr int preconditioner_warps = 2;
   static constexpr bool segmented = false;
 };
 }  // namespace osdn

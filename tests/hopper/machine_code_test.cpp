@@ -20,11 +20,13 @@ namespace {
 struct KernelCase {
   const char* problem;
   const char* config;
-  int products;  // m64nNk16 ones in the code
+  int products;   // m64nNk16 ones in the code
+  int roles = 3;  // that change their registers
+  const char* schedule = "";
 };
 
 void PrintTo(const KernelCase& c, std::ostream* out) {
-  *out << c.problem << " | " << c.config;
+  *out << c.problem << " | " << c.schedule << c.config;
 }
 
 runtime::CompiledKernel compiled(const KernelCase& c, const std::string& phase = {}, const char* arch = "sm_90") {
@@ -32,7 +34,8 @@ runtime::CompiledKernel compiled(const KernelCase& c, const std::string& phase =
     const auto search = runtime::find_nvrtc(runtime::default_nvrtc_search({}), 0);
     return runtime::open_nvrtc(search.found.at(0).path).value_or_throw();
   }();
-  const auto plan = generator::plan(parse_problem(c.problem).value_or_throw(), parse_config(c.config).value_or_throw(),
+  const auto plan = generator::plan(parse_problem(c.problem).value_or_throw(),
+                                    parse_config(std::string(c.schedule) + c.config).value_or_throw(),
                                     generator::find_architecture(arch).value_or_throw())
                         .value_or_throw();
   const auto named = std::find_if(plan.kernels.begin(), plan.kernels.end(),
@@ -74,7 +77,7 @@ TEST_P(MachineCode, HoldsTheProductsAndNothingInLocalMemory) {
   // C7507: setmaxnreg ignored, C7510 and C7512: products serialised …
   EXPECT_EQ(kernel.log.find("Potential Performance Loss"), std::string::npos) << kernel.log;
   EXPECT_EQ(count(kernel.ptx, "wgmma.mma_async"), GetParam().products);
-  EXPECT_EQ(count(kernel.ptx, "setmaxnreg"), 3);
+  EXPECT_EQ(count(kernel.ptx, "setmaxnreg"), GetParam().roles);
 
   const std::string code = disassembly(kernel.cubin);
   if (code.empty()) GTEST_SKIP() << "no nvdisasm (name one in OSDN_NVDISASM): the machine code was not read";
@@ -120,6 +123,18 @@ INSTANTIATE_TEST_SUITE_P(Hopper, MachineCode,
                                                     "schedule=hopper,warps=8,stages=2", 48},
                                          KernelCase{"osdn_forward:k=64,v=128,apf=per_head,beta_type=element",
                                                     "schedule=hopper,warps=8,stages=3", 32}));
+
+// The same products, and the registers of two more roles: who moves d and who prepares for it, or teams of one
+// warpgroup and the one that is left over.
+constexpr const char* two_warpgroups = "schedule=hopper_fused,preconditioner=chunked,preconditioner_warps=8,";
+constexpr const char* one_warpgroup = "schedule=hopper_fused,preconditioner=chunked,preconditioner_warps=4,";
+INSTANTIATE_TEST_SUITE_P(Fused, MachineCode,
+                         testing::Values(KernelCase{"osdn_forward:k=128,v=128,apf=per_token,qk_l2norm=1",
+                                                    "warps=8,stages=2", 48, 5, two_warpgroups},
+                                         KernelCase{"osdn_forward:k=128,v=128,apf=per_head", "warps=8,stages=2", 48, 5,
+                                                    one_warpgroup},
+                                         KernelCase{"osdn_forward:k=64,v=64,type=fp16,beta_aware=0", "warps=4,stages=2",
+                                                    32, 3, one_warpgroup}));
 
 }  // namespace
 }  // namespace osdn::tests

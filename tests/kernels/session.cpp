@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "reference/tensor.hpp"
+#include "runtime/engine_state.hpp"
 #include "tests/kernels/placement.hpp"
 
 namespace osdn::tests {
@@ -116,11 +117,41 @@ struct Written {
   }
 };
 
+/// Calls an entry of the driver.
+template <class... Arguments>
+void call(const char* name, Arguments... arguments) {
+  const auto entry = emulator_entry<int (*)(Arguments...)>(name);
+  ASSERT_NE(entry, nullptr) << name;
+  ASSERT_EQ(entry(arguments...), 0) << name;
+}
+
+void launch_recorded(const PreparedOperation& operation, const ForwardArguments& a, int times) {
+  void* stream = nullptr;
+  void* graph = nullptr;
+  void* executable = nullptr;
+  must(engine().synchronize(), "synchronize");  // uploads are done
+  const runtime::ContextScope scope(engine().state()->device());
+  call("cuStreamCreate", &stream, 0U);
+  call("cuStreamBeginCapture_v2", stream, 0U);
+  must(operation.launch(a, stream), "launch");
+  call("cuStreamEndCapture", stream, &graph);
+  call("cuGraphInstantiateWithFlags", &executable, graph, 0ULL);
+  for (int i = 0; i < times; ++i) call("cuGraphLaunch", executable, stream);
+  must(engine().synchronize(stream), "synchronize");
+  call("cuGraphExecDestroy", executable);
+  call("cuGraphDestroy", graph);
+  call("cuStreamDestroy_v2", stream);
+}
+
 }  // namespace
 
 Engine& engine() {
   if (!current_engine) current_engine = std::make_unique<Engine>(must(Engine::create(options()), "Engine::create"));
   return *current_engine;
+}
+
+void end_engine() {
+  current_engine.reset();
 }
 
 std::uint64_t input_seed() {
@@ -194,7 +225,11 @@ Outputs launch(const PreparedOperation& operation, const Case& problem, const La
   }
   std::optional<Placed> placed;
   if (options.placement != nullptr) placed.emplace(problem, *options.placement).fill(a);
-  must(operation.launch(a), "launch");
+  if (options.recorded) {
+    launch_recorded(operation, a, options.times);
+  } else {
+    for (int i = 0; i < options.times; ++i) must(operation.launch(a), "launch");
+  }
   must(engine().synchronize(), "synchronize");
   if (options.workspace != nullptr) {
     options.workspace->resize(workspace.bytes());

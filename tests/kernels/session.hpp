@@ -16,6 +16,8 @@ namespace osdn::tests {
 /// The Engine of this test program: the emulator, validate mode, no disk cache unless OSDN_TEST_CACHE names a folder.
 /// Made anew after a driver error.
 Engine& engine();
+/// Ends it, so that a test may break the context; operations that it prepared must be gone.
+void end_engine();
 
 /// The seed of the inputs: fresh in every run, or OSDN_TEST_SEED to repeat one.
 std::uint64_t input_seed();
@@ -44,6 +46,8 @@ struct LaunchOptions {
   std::vector<std::byte>* workspace = nullptr;  ///< takes what the launch left there
   Checkpoints* checkpoints = nullptr;
   const Placement* placement = nullptr;  ///< null: dense tensors, a buffer each
+  int times = 1;                         ///< launched so often, one behind the other in the same memory
+  bool recorded = false;                 ///< as a graph that is replayed
 };
 reference::Outputs launch(const PreparedOperation& operation, const reference::Case& problem,
                           const LaunchOptions& options = {});

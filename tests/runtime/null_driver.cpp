@@ -1,5 +1,6 @@
 #include "null_driver.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -297,6 +298,11 @@ EXPORT Result cuMemcpyDtoD_v2(DeviceAddress to, DeviceAddress from, std::size_t 
 EXPORT Result cuMemcpyDtoDAsync_v2(DeviceAddress to, DeviceAddress from, std::size_t bytes, Stream) {
   ENTER(cuMemcpyDtoDAsync_v2);
   std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
+  return success;
+}
+EXPORT Result cuMemsetD32Async(DeviceAddress to, unsigned int word, std::size_t count, Stream) {
+  ENTER(cuMemsetD32Async);
+  std::fill_n(reinterpret_cast<unsigned int*>(to), count, word);
   return success;
 }
 EXPORT Result cuStreamCreate(Stream* stream, unsigned int) {

@@ -1,0 +1,102 @@
+// The forward pass in one launch: the first CTAs that begin run the preconditioner, the others chains of chunks as
+// delta_rule_hopper.cuh does, as far as its gains and d are there. Who waits drew a later ticket than all it waits for,
+// and these wait for nobody.
+#pragma once
+
+#include "hopper/delta_rule_hopper.cuh"
+#include "hopper/progress.cuh"
+#include "preconditioner_chunked.cuh"
+
+namespace osdn {
+
+/// One of several teams of a CTA, each of one or two warpgroups. Barriers 1 … 4 are those of warpgroups, 5 … 8 say that
+/// a team's buffer is prepared, 9 … 12 that it is done with, 13 and 14 join a team of two.
+template <int warps_>
+struct PreconditionerTeam {
+  static constexpr int warps = warps_;
+  static constexpr int threads = 32 * warps;
+  static int number() { return static_cast<int>(threadIdx.x) / threads; }
+
+  using First = EachWarpgroup<1>;
+  using Second = First;
+  static bool is_first() { return warpgroup_id() % (warps / 4) == 0; }
+
+  struct Both {
+    static constexpr int warps = warps_;
+    static constexpr int threads = 32 * warps_;
+    static int thread() { return threadIdx.x % threads; }
+    static int warp() { return thread() / 32; }
+    static void sync() { warps == 4 ? First::sync() : barrier_sync<threads>(13 + number()); }
+  };
+  using All = Both;
+
+  static constexpr int prepared = 5;
+  static constexpr int done = 9;
+  template <int first>
+  static void sync(long long c) {
+    barrier_sync<threads>(first + 2 * number() + static_cast<int>(c % 2));
+  }
+  template <int first>
+  static void arrive(long long c) {
+    barrier_arrive<threads>(first + 2 * number() + static_cast<int>(c % 2));
+  }
+};
+
+/// The pairs of sequence and head that this team takes, in the order of the chains; neighbours in different CTAs, so
+/// that few of them share none.
+template <class Traits, PreconditionerRole role, int teams>
+inline void precondition_pairs(const ForwardParameters& p, unsigned ticket) {
+  using Team = PreconditionerTeam<Traits::preconditioner_warps>;
+  using Work = PreconditionerChunked<Traits, Team, ProgressOfChunks>;
+  const unsigned pairs = static_cast<unsigned>(p.sequences * p.value_heads);
+  const unsigned ctas = static_cast<unsigned>(p.preconditioners);
+#pragma unroll 1
+  for (unsigned pair = ticket + ctas * Team::number(); pair < pairs; pair += ctas * teams) {
+    const unsigned heads = static_cast<unsigned>(p.value_heads);
+    const unsigned n = pair / heads;
+    const int head = static_cast<int>(pair - n * heads);
+    const ProgressOfChunks progress{published_chunks(p, n, head)};
+    Work(p, find_work<Traits>(p, n), head, progress, Team::number() * Work::layout.bytes).template run<role>();
+  }
+}
+
+/// Four warpgroups begin with 128 registers a thread, three with 168: both are enough for all that a team does.
+template <class Traits>
+inline void precondition_ahead(const ForwardParameters& p, unsigned ticket) {
+  using Team = PreconditionerTeam<Traits::preconditioner_warps>;
+  using Work = PreconditionerChunked<Traits, Team, ProgressOfChunks>;
+  constexpr int teams =
+      teams_layout(Traits::V / Traits::value_split, Traits::preconditioner_warps, Work::layout.bytes).teams;
+  constexpr int left_over = HopperShared<Traits>::states + 2 - teams * Team::warps / 4;  // warpgroups
+  if (Team::number() >= teams) {
+    if constexpr (left_over != 0) give_registers<24>();
+    return;
+  }
+  if constexpr (Team::warps == 4) {
+    if constexpr (left_over != 0) take_registers<152>();
+    precondition_pairs<Traits, PreconditionerRole::both, teams>(p, ticket);
+  } else if (Team::is_first()) {
+    if constexpr (left_over == 0) give_registers<112>();
+    precondition_pairs<Traits, PreconditionerRole::move, teams>(p, ticket);
+  } else {
+    if constexpr (left_over == 0) take_registers<144>();
+    precondition_pairs<Traits, PreconditionerRole::prepare, teams>(p, ticket);
+  }
+}
+
+template <class Traits_>
+inline void fused_hopper(const ForwardParameters& p, const HopperMaps& maps) {
+  using Traits = Fused<Traits_>;
+  const HopperShared<Traits> shared;
+  if (threadIdx.x == 0) shared.ticket() = draw_ticket(p);
+  __syncthreads();
+  const unsigned ticket = shared.ticket();
+  __syncthreads();  // teams may use its place
+  if (ticket < static_cast<unsigned>(p.preconditioners)) {
+    precondition_ahead<Traits>(p, ticket);
+  } else {
+    delta_rule_hopper<Traits>(p, maps);
+  }
+}
+
+}  // namespace osdn
