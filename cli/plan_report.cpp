@@ -57,6 +57,8 @@ Json plan_json(const generator::Plan& plan, const Shape& shape) {
                         {"ctas", launch.ctas},
                         {"threads", kernel.threads},
                         {"dynamic_shared_bytes", kernel.dynamic_shared}});
+    if (launch.preconditioners != 0) launches.back()["preconditioners"] = launch.preconditioners;
+    if (launch.zeros != 0) launches.back()["cleared_bytes"] = launch.zeros * sizeof(unsigned);
   }
   return {{"problem", to_string(plan.problem)},
           {"shape", to_string(shape)},
@@ -75,7 +77,9 @@ std::string memory_text(const Json& memory) {
 std::string plan_text(const Json& plan) {
   Table table({{"launch"}, {"CTAs"}, {"threads"}, {"shared memory"}});
   for (const Json& launch : plan["launches"]) {
-    table.add({launch["kernel"].get<std::string>(), launch["ctas"].dump(), launch["threads"].dump(),
+    std::string ctas = launch["ctas"].dump();
+    if (launch.contains("preconditioners")) ctas += fmt::format(", {} of d", launch["preconditioners"].dump());
+    table.add({launch["kernel"].get<std::string>(), std::move(ctas), launch["threads"].dump(),
                bytes_text(launch["dynamic_shared_bytes"].get<std::size_t>())});
   }
   return fmt::format("problem  {}\nshape    {}\nconfig   {} ({})\n\n{}\n\n{}", plan["problem"].get<std::string>(),

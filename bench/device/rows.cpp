@@ -94,6 +94,24 @@ FamilyMember cut_member(const Problem& problem, const Config& config, std::size_
   return member;
 }
 
+// More sequences and heads than there are multiprocessors: those that wait in the fused schedule are not all resident.
+constexpr const char* fused[] = {"schedule=hopper_fused,preconditioner_warps=4",
+                                 "schedule=hopper_fused,preconditioner_warps=8"};
+
+expected<void> add_fused(const generator::Architecture& architecture, std::vector<CheckRow>& out) {
+  if (architecture.number != 90) return {};
+  const auto problem = parse_problem(usual_problem);
+  if (!problem) return problem.error();
+  for (const char* text : fused) {
+    const auto config = cli::choose_config(*problem, architecture, text, {});
+    if (!config) return config.error();
+    FamilyMember member = member_of(*problem, *config, 0);
+    member.shape = {.b = 37, .t = 70, .h = 1, .hv = 4, .n = 0};
+    out.push_back({fmt::format("{} {}", text, usual_problem), std::move(member)});
+  }
+  return {};
+}
+
 /// One token of each sequence, the block of 16, and ragged ones; run in place on scattered slots, padding among them.
 FamilyMember decode_member(const Problem& problem, const Config& config, std::size_t turn) {
   FamilyMember member;
@@ -187,6 +205,7 @@ expected<std::vector<CheckRow>> check_rows(const generator::Architecture& archit
     if (auto done = add_values(problem, true, architecture, out); !done) return done.error();
     if (auto done = add_cuts(problem, architecture, out); !done) return done.error();
   }
+  if (auto done = add_fused(architecture, out); !done) return done.error();
   if (auto done = add_decode(architecture, out); !done) return done.error();
   add_cover(architecture, out);
   return out;
