@@ -156,6 +156,7 @@ struct PreconditionerChunked {
     }
   }
 
+  /// All but the end.
   template <PreconditionerRole role>
   void run() const {
     begin();
@@ -166,7 +167,6 @@ struct PreconditionerChunked {
     } else {
       prepare();
     }
-    end();
   }
 };
 
@@ -181,6 +181,7 @@ inline void preconditioner_chunked(const ForwardParameters& p, const Segment& se
   } else {
     all.template run<PreconditionerRole::prepare>();
   }
+  all.end();
 }
 
 }  // namespace osdn

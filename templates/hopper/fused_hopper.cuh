@@ -15,7 +15,7 @@ template <int warps_>
 struct PreconditionerTeam {
   static constexpr int warps = warps_;
   static constexpr int threads = 32 * warps;
-  static int number() { return static_cast<int>(threadIdx.x) / threads; }
+  static int number() { return warpgroup_id() * 4 / warps; }
 
   using First = EachWarpgroup<1>;
   using Second = First;
@@ -50,13 +50,19 @@ inline void precondition_pairs(const ForwardParameters& p, unsigned ticket) {
   using Work = PreconditionerChunked<Traits, Team, ProgressOfChunks>;
   const unsigned pairs = static_cast<unsigned>(p.sequences * p.value_heads);
   const unsigned ctas = static_cast<unsigned>(p.preconditioners);
-#pragma unroll 1
-  for (unsigned pair = ticket + ctas * Team::number(); pair < pairs; pair += ctas * teams) {
+  const auto work = [&p](unsigned pair) {
     const unsigned heads = static_cast<unsigned>(p.value_heads);
     const unsigned n = pair / heads;
     const int head = static_cast<int>(pair - n * heads);
     const ProgressOfChunks progress{published_chunks(p, n, head)};
-    Work(p, find_work<Traits>(p, n), head, progress, Team::number() * Work::layout.bytes).template run<role>();
+    return Work(p, find_work<Traits>(p, n), head, progress, Team::number() * Work::layout.bytes);
+  };
+#pragma unroll 1
+  for (unsigned turn = 0;; ++turn) {
+    const unsigned pair = ticket + ctas * (Team::number() + teams * turn);
+    if (pair >= pairs) break;
+    work(pair).template run<role>();
+    work(forgotten(pair)).end();
   }
 }
 
@@ -76,10 +82,8 @@ inline void precondition_ahead(const ForwardParameters& p, unsigned ticket) {
     if constexpr (left_over != 0) take_registers<152>();
     precondition_pairs<Traits, PreconditionerRole::both, teams>(p, ticket);
   } else if (Team::is_first()) {
-    if constexpr (left_over == 0) give_registers<112>();
     precondition_pairs<Traits, PreconditionerRole::move, teams>(p, ticket);
   } else {
-    if constexpr (left_over == 0) take_registers<144>();
     precondition_pairs<Traits, PreconditionerRole::prepare, teams>(p, ticket);
   }
 }
@@ -90,7 +94,8 @@ inline void fused_hopper(const ForwardParameters& p, const HopperMaps& maps) {
   const HopperShared<Traits> shared;
   if (threadIdx.x == 0) shared.ticket() = draw_ticket(p);
   __syncthreads();
-  const unsigned ticket = shared.ticket();
+  // The same in every lane, so that it may stand in a uniform register.
+  const unsigned ticket = __shfl_sync(all_lanes, shared.ticket(), 0);
   __syncthreads();  // teams may use its place
   if (ticket < static_cast<unsigned>(p.preconditioners)) {
     precondition_ahead<Traits>(p, ticket);
