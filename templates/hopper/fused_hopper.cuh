@@ -66,7 +66,8 @@ inline void precondition_pairs(const ForwardParameters& p, unsigned ticket) {
   }
 }
 
-/// Four warpgroups begin with 128 registers a thread, three with 168: both are enough for all that a team does.
+/// Four warpgroups begin with 128 registers a thread, three with 168: enough for those of a team of two. One that does
+/// everything takes what a warpgroup that is left over gives.
 template <class Traits>
 inline void precondition_ahead(const ForwardParameters& p, unsigned ticket) {
   using Team = PreconditionerTeam<Traits::preconditioner_warps>;

@@ -68,7 +68,7 @@ TEST_P(FusedForward, IsTheRecurrence) {
 // Few different kernels: most of the time of these tests goes into compiling them.
 constexpr const char* small = "k=64,v=64";
 constexpr const char* small_config = "warps=4,stages=2,preconditioner_warps=4";
-constexpr const char* wide = "k=64,v=128,beta_aware=0,norm=one,qk_l2norm=1,apf=per_token";
+constexpr const char* wide = "k=64,v=128,apf=constant,beta_aware=0,norm=one,qk_l2norm=1";
 constexpr const char* wide_config = "warps=8,stages=3,preconditioner_warps=8";
 
 INSTANTIATE_TEST_SUITE_P(

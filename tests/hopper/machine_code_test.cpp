@@ -130,7 +130,7 @@ constexpr const char* two_warpgroups = "schedule=hopper_fused,preconditioner=chu
 constexpr const char* one_warpgroup = "schedule=hopper_fused,preconditioner=chunked,preconditioner_warps=4,";
 INSTANTIATE_TEST_SUITE_P(Fused, MachineCode,
                          testing::Values(KernelCase{"osdn_forward:k=128,v=128,apf=per_token,qk_l2norm=1",
-                                                    "warps=8,stages=2", 48, 5, two_warpgroups},
+                                                    "warps=8,stages=2", 48, 3, two_warpgroups},
                                          KernelCase{"osdn_forward:k=128,v=128,apf=per_head", "warps=8,stages=2", 48, 5,
                                                     one_warpgroup},
                                          KernelCase{"osdn_forward:k=64,v=64,type=fp16,beta_aware=0", "warps=4,stages=2",
