@@ -62,7 +62,12 @@ inline void precondition_pairs(const ForwardParameters& p, unsigned ticket) {
     const unsigned pair = ticket + ctas * (Team::number() + teams * turn);
     if (pair >= pairs) break;
     work(pair).template run<role>();
-    work(forgotten(pair)).end();
+    const Work ending = work(forgotten(pair));
+    ending.end();
+    if (p.checkpoint_d != nullptr) {  // one of them may be what the sequence ends with
+      Team::All::sync();
+      if (role != PreconditionerRole::prepare && Team::All::warp() == 3) ending.reader.publish(ending.chunks + 1);
+    }
   }
 }
 

@@ -292,7 +292,9 @@ struct HopperPreparation {
       const Source source(p, chain);
       KnownChunks published(is_fused<Traits> ? published_chunks(p, chain.n, chain.head) : nullptr);
       const auto fetch_from = [&](int token) {
-        if (is_fused<Traits> && token < chain.tokens) published.await(static_cast<unsigned>(token / C + 1));
+        // Behind the last chunk, if that is full, a checkpoint may want d.
+        const bool is_read = token < chain.tokens || (token == chain.tokens && p.checkpoint_d != nullptr);
+        if (is_fused<Traits> && is_read) published.await(static_cast<unsigned>(token / C + 1));
         return fetch(chain, source, token);
       };
       Inputs next = fetch_from(0);

@@ -170,6 +170,8 @@ TEST_P(PassCheckpoints, WithinAChunkAreRefused) {
 INSTANTIATE_TEST_SUITE_P(
     Hopper, PassCheckpoints,
     testing::Values(CheckpointCase{"osdn_forward:k=64,v=64,precondition=none", "schedule=hopper,warps=4,stages=2"},
+                    CheckpointCase{"osdn_forward:k=64,v=64",
+                                   "schedule=hopper_fused,preconditioner=chunked,warps=4,stages=2"},
                     CheckpointCase{"osdn_forward:k=64,v=128,apf=per_token",
                                    "schedule=hopper,warps=4,value_split=2,stages=2,cut=fixed,segment=128", false}));
 #else
