@@ -19,6 +19,9 @@ namespace {
 constexpr std::string_view schema = "osdn compile record 1";
 constexpr std::string_view magic = "osdn1\r\n\0";  // eight bytes; a text-mode copy would damage them visibly
 constexpr std::size_t header_bytes = 8 + 16 + 8;   // magic, checksum, length of what follows
+constexpr std::uint64_t most_version = 1'000'000;
+constexpr std::uint64_t most_registers = 255;  // of a thread, on every architecture
+constexpr std::uint64_t most_bytes = 1ULL << 30;
 
 Error corrupt(std::string_view what) {
   return {ErrorCode::corrupt, fmt::format("cache entry: {}", what), ""};
@@ -51,12 +54,16 @@ std::string meta(std::string_view entry, const CompiledKernel& kernel) {
 bool read_meta(std::string_view text, CacheEntry& to) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object()) return false;
-  const auto number = [&](const char* field, auto& value) {
+  // Above what any device has nothing is believed: who reckons with these numbers must not overflow.
+  const auto count = [&](const char* field, std::uint64_t most, auto& value) {
     const auto at = json.find(field);
-    if (at == json.end() || !at->is_number()) return false;
+    if (at == json.end() || !at->is_number_unsigned() || at->template get<std::uint64_t>() > most) return false;
     at->get_to(value);
     return true;
   };
+  const auto milliseconds = json.find("compile_ms");
+  if (milliseconds == json.end() || !milliseconds->is_number()) return false;
+  milliseconds->get_to(to.kernel.compile_ms);
   const auto string = [&](const char* field, std::string& value) {
     const auto at = json.find(field);
     if (at == json.end() || !at->is_string()) return false;
@@ -65,10 +72,11 @@ bool read_meta(std::string_view text, CacheEntry& to) {
   };
   Resources& r = to.kernel.resources;
   return string("entry", to.entry) && string("arch", to.kernel.arch) && string("log", to.kernel.log) &&
-         number("compile_ms", to.kernel.compile_ms) && number("nvrtc_version", to.kernel.nvrtc_version) &&
-         number("registers", r.registers) && number("spill_store_bytes", r.spill_store_bytes) &&
-         number("spill_load_bytes", r.spill_load_bytes) && number("stack_bytes", r.stack_bytes) &&
-         number("static_shared_bytes", r.static_shared_bytes);
+         count("nvrtc_version", most_version, to.kernel.nvrtc_version) &&
+         count("registers", most_registers, r.registers) &&
+         count("spill_store_bytes", most_bytes, r.spill_store_bytes) &&
+         count("spill_load_bytes", most_bytes, r.spill_load_bytes) && count("stack_bytes", most_bytes, r.stack_bytes) &&
+         count("static_shared_bytes", most_bytes, r.static_shared_bytes);
 }
 
 }  // namespace
@@ -129,7 +137,7 @@ expected<RecordFields> parse_record(std::string_view record) {
   }
   const auto arch = reader.field();
   const auto version = reader.number();
-  if (!count || !arch || !version || !reader.done()) return torn;
+  if (!count || !arch || !version || *version > most_version || !reader.done()) return torn;
   fields.arch = *arch;
   fields.nvrtc_version = static_cast<int>(*version);
   return fields;

@@ -7,6 +7,8 @@
 #include <random>
 #include <set>
 
+#include "runtime/length_prefixed.hpp"
+
 namespace osdn::runtime::testing {
 namespace {
 
@@ -101,6 +103,45 @@ TEST(CacheEntry, RoundTrips) {
   EXPECT_EQ(entry.kernel.compile_ms, kernel.compile_ms);
   EXPECT_EQ(entry.kernel.nvrtc_version, kernel.nvrtc_version);
   EXPECT_NE(entry.kernel.log.find("no UTF-8"), std::string::npos);
+}
+
+/// An entry as a forger writes it: one number of its description is another, the checksum is right.
+std::string forged(const std::string& field, const std::string& value) {
+  const std::string whole = encode_entry(cache_record(some_input(), 13000), "kernel", some_kernel());
+  constexpr std::size_t header_bytes = 32;
+  FieldReader fields(std::string_view(whole).substr(header_bytes));
+  std::string body;
+  for (int i = 0; i < 3; ++i) append_text(body, fields.field().value());
+  std::string description(fields.field().value());
+  const std::size_t at = description.find("\"" + field + "\":") + field.size() + 3;
+  description.replace(at, description.find_first_of(",}", at) - at, value);
+  append_text(body, description);
+  std::string out = whole.substr(0, 8);
+  append_number(out, cache_key(body).low);
+  append_number(out, cache_key(body).high);
+  append_number(out, body.size());
+  return out + body;
+}
+
+TEST(CacheEntry, NumbersThatNoDeviceHasAreRefused) {
+  EXPECT_EQ(decode_entry(forged("registers", "255")).value_or_throw().kernel.resources.registers, 255);
+  for (const char* field :
+       {"nvrtc_version", "registers", "spill_store_bytes", "spill_load_bytes", "stack_bytes", "static_shared_bytes"}) {
+    EXPECT_TRUE(decode_entry(forged(field, "0"))) << field;
+    for (const char* value : {"-1", "1e300", "16.5", "4294967296", "18446744073709551615", "null", "\"128\""}) {
+      const auto entry = decode_entry(forged(field, value));
+      ASSERT_FALSE(entry) << field << " " << value;
+      EXPECT_EQ(entry.error().code, ErrorCode::corrupt);
+    }
+  }
+  EXPECT_FALSE(decode_entry(forged("compile_ms", "null")));
+}
+
+TEST(CacheRecord, AVersionThatNoCompilerHasIsRefused) {
+  std::string record = cache_record(some_input(), 13000);
+  ASSERT_TRUE(parse_record(record));
+  record.back() = '\x01';
+  EXPECT_FALSE(parse_record(record));
 }
 
 TEST(CacheEntry, EveryTruncationIsSeen) {
