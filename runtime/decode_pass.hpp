@@ -6,9 +6,9 @@
 
 namespace osdn::runtime {
 
-/// The pools as initial and final states, in place where no others are given.
-[[nodiscard]] inline ForwardArguments pass_of(const DecodeArguments& a) {
-  ForwardArguments out;
+/// What a step and a pass have in common under the same names.
+template <class From, class To>
+void copy_common(const From& a, To& out) {
   out.shape = a.shape;
   out.hyperparameters = a.hyperparameters;
   out.q = a.q;
@@ -16,8 +16,6 @@ namespace osdn::runtime {
   out.v = a.v;
   out.beta = a.beta;
   out.log_gamma = a.log_gamma;
-  out.initial_state = a.state;
-  out.initial_d = a.d;
   out.cu_seqlens = a.cu_seqlens;
   out.cu_seqlens_type = a.cu_seqlens_type;
   out.o = a.o;
@@ -30,6 +28,14 @@ namespace osdn::runtime {
   out.checkpoint_every = a.checkpoint_every;
   out.checkpoint_state = a.checkpoint_state;
   out.checkpoint_d = a.checkpoint_d;
+}
+
+/// The pools as initial and final states, in place where no others are given.
+[[nodiscard]] inline ForwardArguments pass_of(const DecodeArguments& a) {
+  ForwardArguments out;
+  copy_common(a, out);
+  out.initial_state = a.state;
+  out.initial_d = a.d;
   out.final_state = a.output_state != 0 ? a.output_state : a.state;
   out.final_d = a.output_d != 0 ? a.output_d : a.d;
   return out;
@@ -38,29 +44,11 @@ namespace osdn::runtime {
 /// A pass as one step: sequence n has row n, initial states are read and final ones written.
 [[nodiscard]] inline DecodeArguments step_of(const ForwardArguments& a) {
   DecodeArguments out;
-  out.shape = a.shape;
-  out.hyperparameters = a.hyperparameters;
-  out.q = a.q;
-  out.k = a.k;
-  out.v = a.v;
-  out.beta = a.beta;
-  out.log_gamma = a.log_gamma;
-  out.cu_seqlens = a.cu_seqlens;
-  out.cu_seqlens_type = a.cu_seqlens_type;
+  copy_common(a, out);
   out.state = a.initial_state;
   out.d = a.initial_d;
   out.output_state = a.final_state;
   out.output_d = a.final_d;
-  out.o = a.o;
-  out.q_strides = a.q_strides;
-  out.k_strides = a.k_strides;
-  out.v_strides = a.v_strides;
-  out.o_strides = a.o_strides;
-  out.beta_strides = a.beta_strides;
-  out.log_gamma_strides = a.log_gamma_strides;
-  out.checkpoint_every = a.checkpoint_every;
-  out.checkpoint_state = a.checkpoint_state;
-  out.checkpoint_d = a.checkpoint_d;
   return out;
 }
 
