@@ -160,36 +160,47 @@ static void check_decode(osdn_engine* engine) {
   osdn_operation_destroy(operation);
 }
 
-/* With the strides that a dense tensor may spell out. */
+/* A copy of one of the three tensors of a packed [B,T,3,H,D]. */
+static float* unpacked(const Tensor* packed, size_t which) {
+  float* const out = malloc(B * T * H * D * sizeof(float));
+  for (size_t token = 0; token < B * T; ++token) {
+    memcpy(out + token * H * D, packed->host + (token * 3 + which) * H * D, H * D * sizeof(float));
+  }
+  return out;
+}
+
+/* Packed q, k and v are read where they are. */
 static void check_launch(osdn_engine* engine, const osdn_operation* operation) {
   const size_t count = B * T * H * D;
-  Tensor q = random_tensor(engine, count, -0.2, 0.2);
-  Tensor k = random_tensor(engine, count, -0.2, 0.2);
-  Tensor v = random_tensor(engine, count, -1, 1);
+  Tensor packed = random_tensor(engine, 3 * count, -0.3, 0.3);
   Tensor beta = random_tensor(engine, B * T * H, 0, 1);
   Tensor o = output_tensor(engine, count);
+  Tensor final_state = output_tensor(engine, B * H * D * D);
   Call call;
-  make_call(&call, q.device, beta.device, o.device, 0);
-  call.k.tensor.byte_offset = call.v.tensor.byte_offset = 0;
-  call.k.tensor.data = (void*)(uintptr_t)k.device;
-  call.v.tensor.data = (void*)(uintptr_t)v.device;
-  Held* const rows[] = {&call.q, &call.k, &call.v, &call.o};
-  for (size_t i = 0; i < 4; ++i) set_strides(rows[i], T * H * D, H * D, D, 1);
-  call.all.final_state = NULL;
+  make_call(&call, packed.device, beta.device, o.device, final_state.device);
+  set_strides(&call.o, T * H * D, H * D, D, 1); /* dense, and says so */
   osdn_forward_arguments arguments;
   GOOD(osdn_forward_arguments_init(&arguments, sizeof arguments));
   GOOD(osdn_forward_from_dlpack(operation, &call.all, &arguments));
   GOOD(osdn_launch_forward(operation, &arguments, NULL)); /* DeltaNet needs no workspace */
   fetch(engine, &o);
+  fetch(engine, &final_state);
+  float* const q = unpacked(&packed, 0);
+  float* const k = unpacked(&packed, 1);
+  float* const v = unpacked(&packed, 2);
   double* const exact = malloc(count * sizeof(double));
   double* const state = calloc(B * H * D * D, sizeof(double));
-  const Recurrence r = {B, T, H, H, D, D, q.host, k.host, v.host, beta.host, NULL, state, NULL, exact};
+  const Recurrence r = {B, T, H, H, D, D, q, k, v, beta.host, NULL, state, NULL, exact};
   recur(&r);
   CHECK(distance(o.host, exact, count) < 2e-4);
+  CHECK(distance(final_state.host, state, B * H * D * D) < 2e-4);
+  free(q);
+  free(k);
+  free(v);
   free(exact);
   free(state);
-  Tensor* const all[] = {&q, &k, &v, &beta, &o};
-  for (size_t i = 0; i < 5; ++i) release(engine, all[i]);
+  Tensor* const all[] = {&packed, &beta, &o, &final_state};
+  for (size_t i = 0; i < 4; ++i) release(engine, all[i]);
 }
 
 void test_dlpack(void) {
