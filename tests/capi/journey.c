@@ -5,7 +5,7 @@
 #include "fixture.h"
 #include "reference.h"
 
-enum { B = 2, T = 70, H = 2, HV = 4, K = 64, V = 48, STEP = 3 };
+enum { B = 2, T = 70, H = 2, HV = 4, K = 64, V = 48, STEP = 3, EVERY = 32 };
 
 typedef struct {
   Tensor q, k, v, beta, log_gamma, o;
@@ -35,6 +35,23 @@ static void check_against_recurrence(const Inputs* in, size_t tokens, double* st
   const double off = distance(in->o.host, o, in->o.count);
   printf("%zu tokens: o is off by %.2g of its root mean square\n", tokens, off);
   CHECK(off < 2e-4);
+  free(o);
+}
+
+/* The second checkpoint of the first sequence. */
+static void check_checkpoints(const Inputs* in, const Tensor* states, const Tensor* ds) {
+  const size_t tokens = 2 * EVERY;
+  double* const state = calloc(HV * K * V, sizeof(double));
+  double* const d = malloc(HV * K * sizeof(double));
+  double* const o = malloc(tokens * HV * V * sizeof(double));
+  for (size_t i = 0; i < HV * K; ++i) d[i] = 1;
+  const Recurrence r = {
+      1, tokens, H, HV, K, V, in->q.host, in->k.host, in->v.host, in->beta.host, in->log_gamma.host, state, d, o};
+  recur(&r);
+  CHECK(distance(states->host + HV * K * V, state, HV * K * V) < 2e-4);
+  CHECK(distance(ds->host + HV * K, d, HV * K) < 1e-5);
+  free(state);
+  free(d);
   free(o);
 }
 
@@ -97,6 +114,11 @@ static void run_forward(osdn_engine* engine, const osdn_operation* operation, In
   arguments.o = in->o.device;
   arguments.final_state = state->device;
   arguments.final_d = d->device;
+  Tensor states = output_tensor(engine, B * T / EVERY * HV * K * V);
+  Tensor ds = output_tensor(engine, B * T / EVERY * HV * K);
+  arguments.checkpoint_every = EVERY;
+  arguments.checkpoint_state = states.device;
+  arguments.checkpoint_d = ds.device;
 
   osdn_shape shape;
   GOOD(osdn_shape_init(&shape, sizeof shape));
@@ -114,6 +136,11 @@ static void run_forward(osdn_engine* engine, const osdn_operation* operation, In
   fetch(engine, &in->o);
   fetch(engine, state);
   fetch(engine, d);
+  fetch(engine, &states);
+  fetch(engine, &ds);
+  check_checkpoints(in, &states, &ds);
+  release(engine, &states);
+  release(engine, &ds);
 }
 
 static void run_decode(osdn_engine* engine, Inputs* in, const Tensor* state, const Tensor* d) {
