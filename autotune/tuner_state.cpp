@@ -31,6 +31,17 @@ std::string absolute(const std::string& path) {
   return path.empty() || failed ? path : whole.string();
 }
 
+/// The packs of an Engine that know of tunings. The code of one whose tunings are damaged may still be sound.
+std::vector<std::string> packs_with_tunings(EngineState& engine) {
+  std::vector<std::string> out;
+  for (const auto& pack : engine.compiler().shelf().packs()) {
+    const auto text = pack->tuning();
+    if (!text) runtime::Log(engine.options().log).warning(text.error().message);
+    if (text && !text->empty()) out.push_back(pack->path());
+  }
+  return out;
+}
+
 }  // namespace
 
 expected<std::shared_ptr<TunerState>> TunerState::create(const Engine& engine, const TunerOptions& options) {
@@ -51,6 +62,8 @@ expected<std::shared_ptr<TunerState>> TunerState::create(const Engine& engine, c
     where.directory =
         absolute(autotune::Database::directory(exact.directory, runtime::cache_directory(its.cache_directory)));
     where.read_only = exact.read_only;
+    const auto packs = packs_with_tunings(*engine.state());
+    where.read_only.insert(where.read_only.end(), packs.begin(), packs.end());
   }
   where.log = runtime::Log(its.log);
   auto database = autotune::Database::open(std::move(where));
@@ -116,9 +129,24 @@ expected<std::shared_ptr<const TunedOperation>> TunerState::make(const autotune:
   if (chosen) chosen = agree(key, *std::move(chosen));
   if (!chosen) return std::move(chosen).error();
   auto operation = engine_.prepare(key.problem, chosen->config);
+  if (!operation && operation.error().code == ErrorCode::library_not_found && !options_.agree) {
+    operation = without_compiler(key, *chosen, std::move(operation).error());
+  }
   if (!operation) return std::move(operation).error();
   return std::make_shared<const TunedOperation>(
       TunedOperation{*std::move(operation), std::make_shared<const TuningProvenance>(std::move(chosen->provenance))});
+}
+
+expected<PreparedOperation> TunerState::without_compiler(const autotune::Key& key, Chosen& chosen, Error error) {
+  auto usual = generator::default_config(key.problem, architecture_, autotune::typical_shape(key.bucket));
+  if (!usual || *usual == chosen.config) return error;
+  auto operation = engine_.prepare(key.problem, *usual);
+  if (!operation) return error;
+  chosen = {*usual,
+            {TuningSource::heuristic, fmt::format("the default configuration: {} is in no pack, and nothing "
+                                                  "can be compiled ({})",
+                                                  to_string(chosen.config), chosen.provenance.explanation)}};
+  return operation;
 }
 
 expected<TunerState::Chosen> TunerState::choose(const autotune::Key& key, const Shape& shape) {

@@ -4,12 +4,14 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 
 #include "bench/subject.hpp"
 #include "osdn/engine.hpp"
 #include "runtime/compiler.hpp"
+#include "runtime/pack.hpp"
 #include "tests/runtime/null_driver.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -72,6 +74,52 @@ void prepare_from_disk(benchmark::State& state) {
   }
 }
 BENCHMARK(prepare_from_disk)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();
+
+std::string write_pack(const std::string& file) {
+  runtime::Compiler compiler(runtime::CompilerOptions{});
+  runtime::PackContents contents;
+  for (const auto& kernel : plan(subject(), architecture()).kernels) {
+    const auto input = runtime::compile_input(kernel, "sm_80");
+    const auto made = compiler.compile(input).value_or_throw().kernel;
+    contents.entries.push_back(
+        runtime::encode_entry(runtime::cache_record(input, made.nvrtc_version), kernel.entry, made));
+  }
+  std::ofstream(file, std::ios::binary) << runtime::encode_pack(contents).value_or_throw();
+  return file;
+}
+
+/// A container with a driver and a pack and no NVRTC, its context made: from nothing to the first launch that is
+/// enqueued. On the null driver our share; on the emulator with its loading of the PTX.
+void first_call_from_pack(benchmark::State& state) {
+  const bool emulated = state.range(0) != 0;
+  const osdn::test::TemporaryDirectory folder;
+  const EngineOptions options{.driver_library = emulated ? OSDN_EMULATOR_LIBRARY : null_driver_library(),
+                              .nvrtc_library = "/nowhere/libnvrtc.so",
+                              .disk_cache = false,
+                              .packs = {write_pack(folder / "kernels.osdnpack")}};
+  auto holds_the_context = Engine::create(options).value_or_throw();
+  constexpr std::size_t room = 1 << 20;
+  const auto memory = holds_the_context.allocate(room).value_or_throw();
+  ForwardArguments arguments{.shape = {.b = 1, .t = 1, .h = 1, .hv = 1}};
+  for (DevicePointer* tensor : {&arguments.q, &arguments.k, &arguments.v, &arguments.beta, &arguments.log_gamma}) {
+    *tensor = memory.address();
+  }
+  arguments.o = memory.address() + room / 4;
+  arguments.workspace = memory.address() + room / 2;
+  arguments.workspace_bytes = room / 2;
+  const std::string zeros(room, '\0');
+  memory.upload(zeros.data()).value_or_throw();
+  for (auto _ : state) {
+    auto engine = Engine::create(options).value_or_throw();
+    engine.prepare(subject()).value_or_throw().launch(arguments).value_or_throw();
+    state.PauseTiming();
+    engine.synchronize().value_or_throw();
+    if (engine.cache_statistics().pack_hits != 2) state.SkipWithError("a kernel did not come from the pack");
+    state.ResumeTiming();
+  }
+  state.SetLabel(emulated ? "emulator" : "null driver");
+}
+BENCHMARK(first_call_from_pack)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();
 
 /// The same problem once more in the same Engine.
 void prepare_again(benchmark::State& state) {

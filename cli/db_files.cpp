@@ -5,15 +5,12 @@
 
 #include "autotune/database/exchange.hpp"
 #include "cli/db.hpp"
+#include "cli/exports.hpp"
 #include "reference/whole_file.hpp"
 
 namespace osdn::cli {
-namespace {
 
-using autotune::Entry;
-
-/// Every entry of a directory, or of an export.
-expected<std::vector<Entry>> entries_of(const std::string& path) {
+expected<std::vector<autotune::Entry>> entries_of(const std::string& path) {
   std::error_code failed;
   if (!std::filesystem::is_directory(path, failed)) {
     auto text = autotune::read_export(path);
@@ -32,6 +29,10 @@ expected<std::vector<Entry>> entries_of(const std::string& path) {
   if (!database) return database.error();
   return chosen_entries(*database, other);
 }
+
+namespace {
+
+using autotune::Entry;
 
 int say_merged(const autotune::Merged& merged, const autotune::Database& into, bool json) {
   if (json)

@@ -16,6 +16,7 @@
 #include "runtime/disk_cache.hpp"
 #include "runtime/driver.hpp"
 #include "runtime/nvrtc.hpp"
+#include "runtime/shelf.hpp"
 
 namespace osdn::cli {
 namespace {
@@ -87,6 +88,19 @@ Finding find_cache() {
   return out;
 }
 
+/// Nothing is missing where none are named.
+std::vector<Finding> find_packs() {
+  std::vector<Finding> out;
+  for (const std::string& file : runtime::pack_files({})) {
+    Finding one{.what = "pack", .advice = "its kernels are compiled; correct OSDN_PACKS, or make it anew: osdn pack"};
+    const auto pack = runtime::Pack::open(file);
+    one.found = pack.has_value();
+    one.detail = pack ? fmt::format("{}, {} kernels", file, (*pack)->size()) : pack.error().message;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
 Finding find_tuning() {
   Finding out{.what = "tuning database",
               .advice =
@@ -151,6 +165,7 @@ Finding try_device(const char* device) {
 int doctor(bool json) {
   std::vector<Finding> findings = {find_gpu(),   find_emulator(), find_compiler(),
                                    find_cache(), find_tuning(),   find_tuning_worker()};
+  for (Finding& pack : find_packs()) findings.push_back(std::move(pack));
   const bool gpu = findings[0].found;
   const bool emulator = findings[1].found;
   const bool compiler = findings[2].found;

@@ -39,7 +39,7 @@ std::string whole_text(const Read& read) {
 
 std::string emulator_library() {
   const std::filesystem::path own = runtime::own_folder();
-  for (const auto& folder : {own, own / "../lib", own / "../lib64"}) {
+  for (const auto& folder : {own, own / OSDN_PRIVATE_LIBRARIES}) {
     const auto path = folder / "libosdn_emulator.so";
     std::error_code ignored;
     if (std::filesystem::exists(path, ignored)) return path.lexically_normal().string();

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "cli/interruption.hpp"
+#include "cli/pack.hpp"
 #include "cli/report.hpp"
 #include "cli/verbs.hpp"
 
@@ -82,6 +83,8 @@ int run(int argc, char** argv) {
   add_verify(app, exit_code);
   add_tune(app, exit_code);
   add_cache(app, exit_code);
+  add_pack(app, exit_code);
+  add_unpack(app, exit_code);
   add_db(app, exit_code);
   add_report(app, exit_code);
   refuse_options_as_values(app);

@@ -108,6 +108,8 @@ Json to_json(const KernelReport& kernel) {
 
 Json to_json(const CacheStatistics& statistics) {
   return {{"memory_hits", statistics.memory_hits},
+          {"host_hits", statistics.host_hits},
+          {"pack_hits", statistics.pack_hits},
           {"disk_hits", statistics.disk_hits},
           {"misses", statistics.misses},
           {"rejected", statistics.rejected},

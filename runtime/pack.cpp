@@ -15,13 +15,13 @@
 #include "runtime/cache_directory.hpp"
 #include "runtime/file.hpp"
 #include "runtime/length_prefixed.hpp"
+#include "runtime/pack_magic.hpp"
 
 namespace osdn::runtime {
 namespace {
 
 // A pack is: magic, hash of the index, length of the index, the index; the entries one behind the other in the order of
 // the index; manifest; tuning entries. The index holds lengths and no places, so nothing can overlap or lie outside.
-constexpr std::string_view magic = "osdnp1\r\n";         // a text-mode copy would damage it visibly
 constexpr std::size_t header_bytes = 8 + 16 + 8;         // magic, hash, length of the index
 constexpr std::size_t section_bytes = 8 + 16;            // length, hash
 constexpr std::size_t row_bytes = 16 + 8;                // key, length
@@ -102,7 +102,7 @@ expected<std::string> encode_pack(const PackContents& contents) {
     append_key(index, key);
     append_number(index, bytes->size());
   }
-  std::string out(magic);
+  std::string out(pack_magic);
   append_key(out, cache_key(index));
   append_number(out, index.size());
   out += index;
@@ -149,8 +149,8 @@ expected<void> Pack::read_index() {
   if (source_->bytes < header_bytes) return corrupt(fmt::format("it is cut off after {} bytes", source_->bytes));
   const auto header = read(0, header_bytes);
   if (!header) return header.error();
-  if (!header->starts_with(magic)) return corrupt("it is not a pack, or one of another format");
-  FieldReader head(std::string_view(*header).substr(magic.size()));
+  if (!header->starts_with(pack_magic)) return corrupt("it is not a pack, or one of another format");
+  FieldReader head(std::string_view(*header).substr(pack_magic.size()));
   const CacheKey hash = *take_key(head);
   const std::uint64_t length = *head.number();
   std::uint64_t left = source_->bytes - header_bytes;  // that nothing has claimed yet

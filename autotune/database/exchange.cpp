@@ -10,6 +10,8 @@
 #include "autotune/database/entries.hpp"
 #include "autotune/database/key_file.hpp"
 #include "autotune/database/record.hpp"
+#include "runtime/pack.hpp"
+#include "runtime/pack_magic.hpp"
 
 namespace osdn::autotune {
 
@@ -37,14 +39,30 @@ expected<Imported> import_text(std::string_view text, const std::string& origin)
   return Imported{std::move(contents.entries), contents.damaged, contents.foreign};
 }
 
+namespace {
+
+/// Whether a file is a pack, which holds an export.
+bool is_pack(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string begin(runtime::pack_magic.size(), '\0');
+  return in.read(begin.data(), static_cast<std::streamsize>(begin.size())) && begin == runtime::pack_magic;
+}
+
+}  // namespace
+
 expected<std::string> read_export(const std::string& path) {
   const auto failed = [&path](std::string_view why) {
     return Error{ErrorCode::io, fmt::format("{}: {}", path, why), {}};
   };
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status)) return failed("there is no such file; allowed: what `osdn db export` writes");
+  if (!std::filesystem::exists(status))
+    return failed("there is no such file; allowed: what `osdn db export` or `osdn pack` writes");
   if (!std::filesystem::is_regular_file(status)) return failed("not a regular file");
+  if (is_pack(path)) {
+    auto pack = runtime::Pack::open(path);
+    return pack ? (*pack)->tuning() : pack.error();
+  }
   const std::uintmax_t bytes = std::filesystem::file_size(path, error);
   if (error) return failed(error.message());
   if (bytes > largest_file) return failed(fmt::format("{} bytes; allowed: {}", bytes, largest_file));
