@@ -85,7 +85,7 @@ inline void precondition_ahead(const ForwardParameters& p, unsigned ticket) {
     return;
   }
   if constexpr (Team::warps == 4) {
-    if constexpr (left_over != 0) take_registers<152>();
+    if constexpr (left_over != 0) take_registers<160>();
     precondition_pairs<Traits, PreconditionerRole::both, teams>(p, ticket);
   } else if (Team::is_first()) {
     precondition_pairs<Traits, PreconditionerRole::move, teams>(p, ticket);
