@@ -22,30 +22,72 @@ std::int64_t divided(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
 
+/// What fused_cycles needs of its arguments, looked up once.
+class Balance {
+ public:
+  Balance(const Problem& problem, const Config& config, const Architecture& architecture, const Shape& shape)
+      : pairs_(shape.sequences() * shape.hv),
+        chains_(pairs_ * config.value_split),
+        multiprocessors_(std::max<std::int64_t>(2, architecture.multiprocessors)),
+        teams_(teams_of(problem, config).teams),
+        cost_(cost_of(config.preconditioner_warps)) {}
+
+  [[nodiscard]] std::int64_t most() const { return std::min(multiprocessors_ - 1, pairs_); }
+  [[nodiscard]] std::int64_t chains_beside(std::int64_t ctas) const {
+    return std::min(chains_, multiprocessors_ - ctas);
+  }
+  [[nodiscard]] std::int64_t ahead(std::int64_t ctas) const {
+    const std::int64_t busy = std::min(teams_, divided(pairs_, ctas));  // teams of a CTA
+    return divided(pairs_, ctas * teams_) * std::max(cost_.alone, busy * cost_.issue);
+  }
+  [[nodiscard]] std::int64_t behind(std::int64_t ctas) const {
+    return divided(chains_, multiprocessors_ - ctas) * cost_.chain;
+  }
+
+ private:
+  std::int64_t pairs_;
+  std::int64_t chains_;
+  std::int64_t multiprocessors_;
+  std::int64_t teams_;
+  ChunkCost cost_;
+};
+
+/// The first of from … to that `holds`, as then all behind it do; `to` if none before it does.
+template <class Holds>
+std::int64_t first_that(std::int64_t from, std::int64_t to, Holds holds) {
+  while (from < to) {
+    const std::int64_t middle = from + (to - from) / 2;
+    if (holds(middle)) {
+      to = middle;
+    } else {
+      from = middle + 1;
+    }
+  }
+  return from;
+}
+
 }  // namespace
+
+FusedCycles fused_cycles(const Problem& problem, const Config& config, const Architecture& architecture,
+                         const Shape& shape, std::int64_t preconditioners) {
+  const Balance balance(problem, config, architecture, shape);
+  return {balance.ahead(preconditioners), balance.behind(preconditioners)};
+}
 
 FusedGrid fused_grid(const Problem& problem, const Config& config, const Architecture& architecture,
                      const Shape& shape) {
-  const std::int64_t pairs = shape.sequences() * shape.hv;
-  const std::int64_t chains = pairs * config.value_split;
-  const std::int64_t multiprocessors = std::max<std::int64_t>(2, architecture.multiprocessors);
-  const std::int64_t teams = teams_of(problem, config).teams;
-  const ChunkCost cost = cost_of(config.preconditioner_warps);
-  FusedGrid best;
-  std::int64_t least = 0;
-  std::int64_t least_ahead = 0;
-  for (std::int64_t ctas = 1; ctas < multiprocessors && ctas <= pairs; ++ctas) {
-    const std::int64_t busy = std::min(teams, divided(pairs, ctas));  // teams of a CTA
-    const std::int64_t ahead = divided(pairs, ctas * teams) * std::max(cost.alone, busy * cost.issue);
-    const std::int64_t behind = divided(chains, multiprocessors - ctas) * cost.chain;
-    const std::int64_t time = std::max(ahead, behind);
-    const bool better = time < least || (time == least && ahead < least_ahead);
-    if (best.preconditioners != 0 && !better) continue;
-    least = time;
-    least_ahead = ahead;
-    best = {ctas, std::min(chains, multiprocessors - ctas)};
-  }
-  return best;
+  const Balance balance(problem, config, architecture, shape);
+  // More CTAs ahead need less time, and leave less to those behind: the best is where the two cross, or just before. To
+  // try all of them would take longer than the rest of a launch.
+  const std::int64_t most = balance.most();
+  const auto crossing = first_that(1, most, [&](auto ctas) { return balance.ahead(ctas) <= balance.behind(ctas); });
+  std::int64_t least = std::max(balance.ahead(crossing), balance.behind(crossing));
+  if (crossing > 1) least = std::min(least, balance.ahead(crossing - 1));
+  // Of several that are as good, d as early as can be, by as few CTAs as that takes.
+  const auto last = first_that(1, most + 1, [&](auto ctas) { return balance.behind(ctas) > least; }) - 1;
+  const std::int64_t earliest = balance.ahead(last);
+  const auto ctas = first_that(1, last, [&](auto few) { return balance.ahead(few) <= earliest; });
+  return {ctas, balance.chains_beside(ctas)};
 }
 
 std::size_t progress_words(const Shape& shape) {

@@ -16,7 +16,16 @@ struct FusedGrid {
   std::int64_t chains = 0;           ///< CTAs
 };
 
-/// Depends on the shape and the number of multiprocessors alone. Allocates nothing: it is on the launch path.
+/// Cycles that a chunk takes, modelled, on either side: the slower one sets the pace.
+struct FusedCycles {
+  std::int64_t ahead = 0;   ///< of d, for all sequences and heads
+  std::int64_t behind = 0;  ///< of all chains
+};
+[[nodiscard]] FusedCycles fused_cycles(const Problem& problem, const Config& config, const Architecture& architecture,
+                                       const Shape& shape, std::int64_t preconditioners);
+
+/// The shortest pace; of those, the earliest d; of those, the fewest preconditioners. Depends on the shape and the
+/// number of multiprocessors alone. Allocates nothing: it is on the launch path.
 [[nodiscard]] FusedGrid fused_grid(const Problem& problem, const Config& config, const Architecture& architecture,
                                    const Shape& shape);
 

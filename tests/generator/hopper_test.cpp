@@ -2,10 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
+#include <string>
+#include <tuple>
 
 #include "generator/constraints.hpp"
+#include "generator/fused.hpp"
 #include "generator/plan.hpp"
 #include "templates/hopper/layout.cuh"
+#include "tests/generator/random_values.hpp"
 
 namespace osdn::generator {
 namespace {
@@ -209,6 +214,36 @@ TEST(Hopper, HasItsCandidatesOnHopperAlone) {
             4 * 4 * 2);
   EXPECT_EQ(count("sm_80", false, Schedule::hopper_fused), 0);
   EXPECT_EQ(count("sm_90", true, Schedule::hopper_fused), 4 * 2);
+}
+
+/// By trying all.
+std::int64_t best_preconditioners(const Config& config, const Architecture& gpu, const Shape& shape) {
+  const std::int64_t most = std::min<std::int64_t>(std::max(2, gpu.multiprocessors) - 1, shape.sequences() * shape.hv);
+  std::tuple<std::int64_t, std::int64_t, std::int64_t> best{};
+  for (std::int64_t ctas = 1; ctas <= most; ++ctas) {
+    const FusedCycles cycles = fused_cycles({}, config, gpu, shape, ctas);
+    const std::tuple now{std::max(cycles.ahead, cycles.behind), cycles.ahead, ctas};
+    if (ctas == 1 || now < best) best = now;
+  }
+  return std::get<2>(best);
+}
+
+TEST(FusedGrid, IsTheBestOfAll) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  tests::Random random(seed);
+  for (int round = 0; round < 2000; ++round) {
+    Architecture gpu = h100;
+    gpu.multiprocessors = static_cast<int>(random.integer(1, 160));
+    const Shape shape{.b = random.integer(1, 40), .t = 128, .h = 1, .hv = random.integer(1, random.coin() ? 8 : 64)};
+    Config config = fused(random.coin() ? "warps=8,preconditioner_warps=4" : "warps=8,preconditioner_warps=8");
+    if (random.coin()) config.value_split = 2;
+    const FusedGrid grid = fused_grid({}, config, gpu, shape);
+    SCOPED_TRACE(to_string(shape) + " on " + std::to_string(gpu.multiprocessors) + ", " + to_string(config));
+    EXPECT_EQ(grid.preconditioners, best_preconditioners(config, gpu, shape));
+    const std::int64_t chains = shape.b * shape.hv * config.value_split;
+    EXPECT_EQ(grid.chains, std::min<std::int64_t>(chains, std::max(2, gpu.multiprocessors) - grid.preconditioners));
+  }
 }
 
 }  // namespace
