@@ -137,7 +137,11 @@ class Reader {
     if (!good) {
       return wrong(given, fmt::format("its shape is [{}]; wanted: {}", fmt::join(shape, ","), wanted(axes)));
     }
+    int64_t elements = 1;
     for (std::size_t i = 0; i < axes.size(); ++i) {
+      if (__builtin_mul_overflow(elements, shape[i], &elements)) {
+        return wrong(given, fmt::format("its shape is [{}], more elements than 63 bits count", fmt::join(shape, ",")));
+      }
       if (axes[i].size != nullptr) *axes[i].size = shape[i];
     }
     return {};
