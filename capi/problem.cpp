@@ -33,6 +33,11 @@ static_assert(same(Erase::none, OSDN_ERASE_NONE) && same(Erase::beta, OSDN_ERASE
 static_assert(same(ValueCoefficient::one, OSDN_VALUE_ONE) && same(ValueCoefficient::beta, OSDN_VALUE_BETA) &&
               same(ValueCoefficient::vector, OSDN_VALUE_VECTOR));
 
+// A reminder: what the C++ interface gained since these were written, its C form lacks. It would be dropped in silence.
+static_assert(sizeof(Problem) == 60 && sizeof(Shape) == 40 && sizeof(Hyperparameters) == 32 && sizeof(Strides) == 24 &&
+                  sizeof(ForwardArguments) == 352 && sizeof(DecodeArguments) == 360,
+              "a new field is taken over in the C struct, in its defaults and in from_c; then correct these sizes");
+
 expected<bool> truth(const char* name, int32_t value) {
   if (value == 0 || value == 1) return value == 1;
   return invalid(fmt::format("{} was {}; allowed: 0 or 1", name, value));
