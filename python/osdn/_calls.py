@@ -1,5 +1,7 @@
 """What a call computes: a problem's text, its sizes and its numbers, from arrays of either kind."""
 
+import numbers as _numbers
+
 from . import _abi
 
 _APF_OF_RANK = {1: "per_head", 3: "per_token", 4: "per_channel"}
@@ -24,7 +26,7 @@ def unsupported(message):
 
 def settings(preset, given):
     """The numbers and modes of OSDN: those of a preset where nothing else is given."""
-    if preset is not None and preset not in PRESETS:
+    if preset is not None and preset not in list(PRESETS):
         raise invalid("preset was %r; allowed: %s" % (preset, ", ".join(map(repr, PRESETS))))
     out = dict(_DEFAULTS, **(PRESETS[preset] if preset is not None else {}))
     for name, value in given.items():
@@ -69,6 +71,24 @@ def sizes(q, k, v, beta, log_gamma, cu_seqlens):
     return (b, t, h, hv, n), (key, value)
 
 
+def expect_boundaries(values, tokens):
+    """Of sequences in host memory: on a device a wrong one is a fault of the whole context, or an answer of nobody."""
+    whole = all(isinstance(value, int) for value in values)
+    rising = whole and all(one <= other for one, other in zip(values, values[1:]))
+    if not rising or values[0] != 0 or values[-1] != tokens:
+        raise invalid("cu_seqlens is %s; wanted: integers from 0 to T=%d, none below the one before" % (values, tokens))
+
+
+def expect_slots(values, slots):
+    """Of pools in host memory: one row for each sequence, none for two; negative: padding."""
+    used = [value for value in values if isinstance(value, int) and value >= 0]
+    whole = all(isinstance(value, int) for value in values)
+    if not whole or len(set(used)) != len(used) or any(value >= slots for value in used):
+        raise invalid(
+            "state_slots is %s; wanted: integers below the pool's %d rows, none twice (negative: padding)" % (values, slots)
+        )
+
+
 def expect_states(shape, dims, **arrays):
     """States and d are those of each sequence."""
     b, _, _, hv, n = shape
@@ -96,11 +116,16 @@ def problem_text(operation, dims, types, precondition, apf, modes, qk_l2norm, ma
     return operation + ":" + ",".join(fields)
 
 
+def is_number(log_gamma):
+    """A float of NumPy is a number, too."""
+    return isinstance(log_gamma, _numbers.Real)
+
+
 def apf_of(log_gamma):
     """Which variant a log_gamma means, and the constant, if it is a number."""
     if log_gamma is None:
         return "none", 0.0
-    if isinstance(log_gamma, (int, float)):
+    if is_number(log_gamma):
         return "constant", float(log_gamma)
     return _APF_OF_RANK.get(len(log_gamma.shape), "none"), 0.0
 

@@ -78,6 +78,8 @@ def _fill_inputs(call, arguments, shape, values, q, k, v, beta, log_gamma, cu_se
 
 def forward(q, k, v, beta, log_gamma, initial_state, initial_d, cu_seqlens, shape, problem, values, wants, engine):
     """(o, final state, final d); None for what is not wanted."""
+    if cu_seqlens is not None:
+        _calls.expect_boundaries(cu_seqlens.tolist(), shape[1])
     engine = engine or default_engine()
     operation = engine.prepare(problem, shape)
     b, _, _, hv, n = shape
@@ -105,6 +107,13 @@ def forward(q, k, v, beta, log_gamma, initial_state, initial_d, cu_seqlens, shap
 
 def decode(q, k, v, beta, log_gamma, cu_seqlens, state, d, slots, outputs, shape, problem, values, engine):
     """o; the pools' rows in `outputs` = (state, d, slots), or else those that were read, are written."""
+    if cu_seqlens is not None:
+        _calls.expect_boundaries(cu_seqlens.tolist(), shape[1])
+    if slots is not None:
+        _calls.expect_slots(slots.tolist(), state.shape[0])
+    for name, array, output in (("state", state, outputs[0]), ("d", d, outputs[1])):
+        if array is not None and output is None and not array.flags.writeable:
+            raise _calls.invalid("%s is read-only, but is updated where it is: give a copy" % name)
     engine = engine or default_engine()
     operation = engine.prepare(problem, shape)
     with _Call(engine) as call:

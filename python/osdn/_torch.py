@@ -201,6 +201,8 @@ def _forward_on_host(tensors, shape, problem, values, outputs):
     from ._numpy import _Call
 
     q, k, v, beta, log_gamma, initial_state, initial_d, cu_seqlens = tensors
+    if cu_seqlens is not None:
+        _calls.expect_boundaries(cu_seqlens.tolist(), shape[1])
     engine = default_engine()
     operation = engine.prepare(problem, shape)
     with _Call(engine) as call:
@@ -225,6 +227,10 @@ def _decode_on_host(tensors, shape, problem, values, state, d, slots, outputs, o
     from ._numpy import _Call
 
     q, k, v, beta, log_gamma, cu_seqlens = tensors
+    if cu_seqlens is not None:
+        _calls.expect_boundaries(cu_seqlens.tolist(), shape[1])
+    if slots is not None:
+        _calls.expect_slots(slots.tolist(), state.shape[0])
     engine = default_engine()
     operation = engine.prepare(problem, shape)
     with _Call(engine) as call:

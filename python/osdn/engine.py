@@ -11,7 +11,12 @@ _MODES = {"off": 0, "cache": 1, "tune": 2, "deterministic": 3}
 
 
 def _text(value):
-    return None if value is None else os.fspath(value).encode()
+    if value is None:
+        return None
+    text = os.fsencode(value)
+    if b"\0" in text:  # C would read as far as it
+        raise _abi.InvalidArgument("%r has a NUL in it; no path does" % (value,), "OSDN_INVALID_ARGUMENT")
+    return text
 
 
 class Operation:
@@ -55,6 +60,8 @@ class Engine:
         options.driver_library = _text(driver_library)
         options.nvrtc_library = _text(nvrtc_library)
         options.cache_directory = _text(cache_directory)
+        if isinstance(packs, (str, bytes, os.PathLike)):
+            packs = [packs]
         if packs:
             options.packs = (ctypes.c_char_p * len(packs))(*map(_text, packs))
             options.pack_count = len(packs)

@@ -21,6 +21,8 @@ def _kind(array):
 
 def _same_kind(kind, **arrays):
     for name, array in arrays.items():
+        if array is None and name in ("k", "v", "beta", "state"):
+            raise _calls.invalid("%s is None; it must be given" % name)
         if array is not None and not kind.is_array(array):
             raise _calls.invalid("%s is a %s, but q is not; give arrays of one kind" % (name, type(array).__name__))
 
@@ -68,9 +70,18 @@ def chunk_osdn(
     Returns (o, final_state, final_d); the last two are None unless output_final_state.
     """
     kind = _kind(q)
-    constant = isinstance(log_gamma, (int, float))
+    constant = _calls.is_number(log_gamma)
     tensor = None if constant else log_gamma
-    _same_kind(kind, k=k, v=v, beta=beta, log_gamma=tensor, initial_state=initial_state, initial_d=initial_d)
+    _same_kind(
+        kind,
+        k=k,
+        v=v,
+        beta=beta,
+        log_gamma=tensor,
+        initial_state=initial_state,
+        initial_d=initial_d,
+        cu_seqlens=cu_seqlens,
+    )
     shape, dims = _calls.sizes(q, k, v, beta, tensor, cu_seqlens)
     _head_dimensions(dims)
     _calls.expect_states(shape, dims, initial_state=initial_state, initial_d=initial_d)
@@ -135,9 +146,19 @@ def decode_osdn(
     sequence n has row n. Returns o; rows of padding have no meaning.
     """
     kind = _kind(q)
-    constant = isinstance(log_gamma, (int, float))
+    constant = _calls.is_number(log_gamma)
     tensor = None if constant else log_gamma
-    _same_kind(kind, k=k, v=v, beta=beta, log_gamma=tensor, state=state, d=d, state_slots=state_slots)
+    _same_kind(
+        kind,
+        k=k,
+        v=v,
+        beta=beta,
+        log_gamma=tensor,
+        state=state,
+        d=d,
+        state_slots=state_slots,
+        cu_seqlens=cu_seqlens,
+    )
     shape, dims = _calls.sizes(q, k, v, beta, tensor, cu_seqlens)
     _head_dimensions(dims)
     rows = shape[4] or shape[0]
@@ -247,7 +268,7 @@ def fused_recurrent_delta_rule(
         beta = kind.ones(v.shape[:-1], v)
     if len(beta.shape) == len(v.shape):
         raise _calls.unsupported("beta has a value for each feature of v; there are kernels for one a head: [B,T,HV]")
-    _same_kind(kind, k=k, v=v, beta=beta, initial_state=initial_state)
+    _same_kind(kind, k=k, v=v, beta=beta, initial_state=initial_state, cu_seqlens=cu_seqlens)
     shape, dims = _calls.sizes(q, k, v, beta, None, cu_seqlens)
     _head_dimensions(dims)
     initial_state = kind.as_float32(initial_state)

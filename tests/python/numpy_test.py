@@ -148,6 +148,27 @@ class Refusals(unittest.TestCase):
         self.refused(bad, "d belongs to precondition='osdn'", osdn.decode_osdn, q, k, v, beta,
                      numpy.zeros((1, 4, 32, 48), numpy.float32))
 
+    def test_values_in_host_memory_are_looked_at_before_a_device_faults(self):
+        q, k, v, beta = inputs(b=1, t=5)
+        bad, f = osdn.InvalidArgument, osdn.chunk_osdn
+        self.refused(bad, "k is None; it must be given", f, q, None, v, beta)
+        self.refused(bad, "cu_seqlens is a list, but q is not", f, q, k, v, beta, cu_seqlens=[0, 5])
+        for boundaries in ([0, 4], [0, 500], [1, 5], [-1, 5], [0, 4, 3, 5], [0.0, 5.0]):
+            given = numpy.array(boundaries)
+            self.refused(bad, "wanted: integers from 0 to T=5", f, q, k, v, beta, cu_seqlens=given)
+            self.refused(bad, "wanted: integers from 0 to T=5", osdn.fused_recurrent_delta_rule, q, k, v, beta,
+                         cu_seqlens=given)
+        q, k, v, beta = inputs(b=2, t=1)
+        state, d = numpy.zeros((3, 4, 32, 48), numpy.float32), numpy.ones((3, 4, 32), numpy.float32)
+        for slots in ([0, 3], [1, 1], [0, 2**32 + 1], [0.0, 1.5]):
+            self.refused(bad, "wanted: integers below the pool's 3 rows", osdn.decode_osdn, q, k, v, beta, state, d,
+                         state_slots=numpy.array(slots))
+        osdn.decode_osdn(q, k, v, beta, state, d, state_slots=numpy.array([-1, -1]))  # padding may be repeated
+        state.flags.writeable = False
+        self.refused(bad, "state is read-only", osdn.decode_osdn, q, k, v, beta, state, d)
+        o, _, _ = f(q, k, v, beta, numpy.float32(-0.25))  # a float of NumPy is a number
+        numpy.testing.assert_array_equal(o, f(q, k, v, beta, -0.25)[0])
+
     def test_they_are_the_errors_of_python_too(self):
         self.assertTrue(issubclass(osdn.InvalidArgument, ValueError))
         self.assertTrue(issubclass(osdn.Unsupported, NotImplementedError))
@@ -166,6 +187,7 @@ class Engines(unittest.TestCase):
         self.assertIn("/nowhere/libcuda.so.1", str(caught.exception))
         self.assertEqual(caught.exception.status, "OSDN_LIBRARY_NOT_FOUND")
         self.assertEqual(osdn.version(), osdn.__version__)
+        self.assertRaises(osdn.InvalidArgument, osdn.Engine, driver_library="a\0b")
 
 
 if __name__ == "__main__":
