@@ -20,6 +20,8 @@ namespace {
 
 namespace cuda = runtime::cuda;
 
+constexpr cuda::Result error_stream_capture_implicit = 906;
+
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : "";
@@ -85,7 +87,9 @@ expected<TunedOperation> TunerState::prepare(const Problem& problem, const Shape
   if (const auto* found = table_.find(at)) return **found;
   const auto key = autotune::key_of(problem, shape, engine_.device());
   if (!key) return key.error();
-  if (capturing(stream)) {
+  const expected<bool> captured = capturing(stream);
+  if (!captured) return captured.error();
+  if (*captured) {
     return Error{ErrorCode::not_prepared,
                  fmt::format("{} at {} is not prepared, and the stream is capturing a graph: prepare it before the "
                              "capture begins",
@@ -107,14 +111,17 @@ expected<TunedOperation> TunerState::prepare(const Problem& problem, const Shape
   return **answer.result;
 }
 
-bool TunerState::capturing(Stream stream) const {
+expected<bool> TunerState::capturing(Stream stream) const {
   const runtime::DeviceContext& device = engine_.state()->device();
   const runtime::ContextScope scope(device);
   if (scope.result() != cuda::success) return false;  // whoever compiles next says why
   int status = cuda::capture_status_none;
-  // The legacy stream answers with an error while another stream of its context captures.
   const auto result = device.driver().stream_is_capturing(static_cast<cuda::Stream>(stream), &status);
-  return result != cuda::success || status != cuda::capture_status_none;
+  // The legacy stream answers with an error while another stream of its context captures. Any other error is one of the
+  // stream or the context (a fault of an earlier kernel), which no waiting for an end of a capture would mend.
+  if (result == error_stream_capture_implicit) return true;
+  if (result != cuda::success) return device.driver().error(result, "asking whether the stream is capturing");
+  return status != cuda::capture_status_none;
 }
 
 expected<std::shared_ptr<const TunedOperation>> TunerState::make(const autotune::Key& key, const Shape& shape) {

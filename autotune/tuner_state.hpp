@@ -45,7 +45,7 @@ class TunerState {
              const generator::Architecture& architecture);
 
   /// Whether nothing may be compiled or copied now.
-  [[nodiscard]] bool capturing(Stream stream) const;
+  [[nodiscard]] expected<bool> capturing(Stream stream) const;
   expected<std::shared_ptr<const TunedOperation>> make(const autotune::Key& key, const Shape& shape);
   /// The default where what was chosen cannot be compiled here and no pack has it; `error` where that does not help.
   expected<PreparedOperation> without_compiler(const autotune::Key& key, Chosen& chosen, Error error);

@@ -159,6 +159,12 @@ TEST_F(Tuners, CompileNothingWhileAStreamCaptures) {
   books.fail_entry = "cuStreamIsCapturing";
   books.fail_entry_with = 906;
   EXPECT_EQ(cache.prepare(unknown, shape).error().code, ErrorCode::not_prepared);
+  // A context that an earlier kernel's fault took down captures nothing, and says what it died of.
+  books.fail_entry_with = 700;
+  const auto faulted = cache.prepare(unknown, shape);
+  ASSERT_FALSE(faulted);
+  EXPECT_EQ(faulted.error().code, ErrorCode::driver);
+  EXPECT_NE(faulted.error().message.find("asking whether the stream is capturing"), std::string::npos);
   books.fail_entry_with = 0;
   books.fail_entry.clear();
   EXPECT_TRUE(cache.prepare(unknown, shape));
