@@ -128,6 +128,8 @@ class Reader {
   static expected<void> check_shape(const Given& given, std::span<const Axis> axes) {
     const osdn_dl_tensor& tensor = *given.tensor;
     if (tensor.ndim < 0 || (tensor.ndim > 0 && tensor.shape == nullptr)) return wrong(given, "it has no shape");
+    // Garbage is refused before anything is read that it claims to have: no tensor of the interface has half as many.
+    if (tensor.ndim > 8) return wrong(given, fmt::format("it has {} axes; wanted: {}", tensor.ndim, wanted(axes)));
     const auto shape = given.shape();
     bool good = shape.size() == axes.size();
     for (std::size_t i = 0; good && i < axes.size(); ++i) {

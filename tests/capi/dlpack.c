@@ -96,6 +96,7 @@ static void check_refusals(const osdn_operation* operation) {
   WRONG(call.k.shape[1] = 21, "tensor k: its shape is [1,21,2,32]; wanted: [B=1,T=20,H=2,K=32]");
   WRONG(call.beta.tensor.ndim = 2, "tensor beta: its shape is [1,20]; wanted: [B=1,T=20,HV=2]");
   WRONG(call.beta.tensor.ndim = -1, "tensor beta: it has no shape");
+  WRONG(call.beta.tensor.ndim = INT32_MAX, "tensor beta: it has 2147483647 axes; wanted: [");
   WRONG(call.q.shape[0] = call.q.shape[1] = (int64_t)1 << 40, "more elements than 63 bits count");
   WRONG(call.q.shape[0] = call.q.shape[1] = (int64_t)1 << 40; call.q.shape[2] = 0, "more elements than 63 bits count");
   WRONG(call.v.strides[3] = 2, "tensor v: the stride of its last axis is 2");
