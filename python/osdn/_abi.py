@@ -261,12 +261,27 @@ def _open():
     )
 
 
+class _DlInfo(Structure):
+    _fields_ = [("file", c_char_p), ("base", c_void_p), ("symbol", c_char_p), ("address", c_void_p)]
+
+
+def _file_of(library):
+    """Where the library lies that the loader found by its name alone; None where it cannot say."""
+    info = _DlInfo()
+    ask = getattr(ctypes.CDLL(None), "dladdr", None)
+    if ask is None:
+        return None
+    ask.argtypes = [c_void_p, POINTER(_DlInfo)]
+    found = ask(ctypes.cast(library.osdn_version_text, c_void_p), ctypes.byref(info))
+    return os.path.abspath(os.fsdecode(info.file)) if found and info.file else None
+
+
 class Library:
     """The functions of libosdn; each raises an Error when it fails."""
 
     def __init__(self):
         self.c = _open()
-        self.path = self.c._name
+        self.path = _file_of(self.c) or self.c._name
         for name, arguments in _FUNCTIONS.items():
             function = getattr(self.c, name)
             function.argtypes = arguments

@@ -179,15 +179,18 @@ def _as_dict(struct):
 
 
 def emulator():
-    """The path of libosdn_emulator.so, a CUDA driver made of software: beside libosdn.so, or $OSDN_EMULATOR_LIBRARY."""
+    """The path of libosdn_emulator.so, a CUDA driver made of software: $OSDN_EMULATOR_LIBRARY, else beside libosdn.so or,
+    where that was installed, in the folder osdn there."""
     named = os.environ.get("OSDN_EMULATOR_LIBRARY")
     if named:
         return named
-    beside = os.path.join(os.path.dirname(os.path.abspath(_abi.library().path)), "libosdn_emulator.so")
-    if os.path.exists(beside):
-        return beside
+    folder = os.path.dirname(os.path.abspath(_abi.library().path))
+    for place in (folder, os.path.join(folder, "osdn")):
+        path = os.path.join(place, "libosdn_emulator.so")
+        if os.path.exists(path):
+            return path
     raise _abi.Error(
-        "libosdn_emulator.so is not beside %s; set OSDN_EMULATOR_LIBRARY to its path, or OSDN_CUDA_LIBRARY to that of "
+        "libosdn_emulator.so is neither beside %s nor in osdn/ there; set OSDN_EMULATOR_LIBRARY to its path, or OSDN_CUDA_LIBRARY to that of "
         "a CUDA driver" % _abi.library().path,
         "OSDN_LIBRARY_NOT_FOUND",
     )

@@ -1,10 +1,14 @@
 """Arrays in host memory, on the emulator."""
 
 import os
+import subprocess
+import sys
+import tempfile
 import unittest
 
 import numpy
 import osdn
+from osdn import _abi
 from recurrence import distance, recur
 
 _SEED = int(os.environ.get("OSDN_TEST_SEED", "0")) or int.from_bytes(os.urandom(4), "little")
@@ -188,6 +192,25 @@ class Engines(unittest.TestCase):
         self.assertEqual(caught.exception.status, "OSDN_LIBRARY_NOT_FOUND")
         self.assertEqual(osdn.version(), osdn.__version__)
         self.assertRaises(osdn.InvalidArgument, osdn.Engine, driver_library="a\0b")
+
+    def test_finds_the_emulator_where_an_installed_library_has_it(self):
+        with tempfile.TemporaryDirectory() as root:
+            lib, elsewhere = os.path.join(root, "lib"), os.path.join(root, "elsewhere")
+            os.makedirs(os.path.join(lib, "osdn"))
+            os.mkdir(elsewhere)
+            os.symlink(os.path.abspath(_abi.library().path), os.path.join(lib, "libosdn.so.0"))
+            for folder in (os.path.join(lib, "osdn"), elsewhere):  # what lies where one happens to stand is not meant
+                open(os.path.join(folder, "libosdn_emulator.so"), "w").close()
+            without = {name: value for name, value in os.environ.items() if not name.startswith("OSDN_")}
+            package = os.path.dirname(os.path.dirname(os.path.abspath(osdn.__file__)))
+            found = subprocess.run(
+                [sys.executable, "-c", "import osdn; print(osdn.emulator())"],
+                env=dict(without, LD_LIBRARY_PATH=lib, PYTHONPATH=package),
+                cwd=elsewhere,
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+            self.assertEqual(found.stdout.decode().strip(), os.path.join(lib, "osdn", "libosdn_emulator.so"))
 
 
 if __name__ == "__main__":
