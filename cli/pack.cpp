@@ -2,6 +2,7 @@
 #include "cli/pack.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <memory>
@@ -122,7 +123,12 @@ expected<int> pack(const Options& options) {
   if (!contents) return contents.error();
   auto bytes = runtime::encode_pack(*contents);
   if (!bytes) return bytes.error();
-  if (auto ok = reference::write_whole_file(options.output, *bytes); !ok) return ok.error();
+  // A pack that others may write is not loaded, and a umask of 002 would make each one such.
+  const mode_t mask = ::umask(S_IWGRP | S_IWOTH);
+  ::umask(mask | S_IWGRP | S_IWOTH);
+  const auto written = reference::write_whole_file(options.output, *bytes);
+  ::umask(mask);
+  if (!written) return written.error();
   if (options.json) {
     print_json(Json{{"file", options.output},
                     {"bytes", bytes->size()},

@@ -67,6 +67,18 @@ TEST_F(Program, TheSameInputsGiveTheSamePack) {
   EXPECT_TRUE(first == anew);
 }
 
+TEST_F(Program, APackIsUsableWhateverTheUmask) {
+  const std::string pack = path("kernels.osdnpack");
+  const mode_t mask = ::umask(0);  // the program inherits it: new files are for everyone to write
+  const Ran made = osdn({"pack", "--problem", problem_of_deltanet(), "--arch", "sm_80", "--output", pack});
+  ::umask(mask);
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  struct stat status = {};
+  ASSERT_EQ(::stat(pack.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0644U);
+  EXPECT_EQ(osdn({"pack", "--list", pack}).exit_code, 0);
+}
+
 TEST_F(Program, APackOfAnotherVersionIsListedAsSuch) {
   const std::string pack = path("kernels.osdnpack");
   ASSERT_EQ(osdn({"pack", "--problem", problem_of_deltanet(), "--arch", "sm_80", "--output", pack}).exit_code, 0);
