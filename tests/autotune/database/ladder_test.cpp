@@ -111,10 +111,10 @@ TEST_F(Ladder, ATypicalShapeIsOfItsBucket) {
   }
 }
 
-// Two heads of 7,000 tokens are left whole and of 9,000 are cut, but whoever comes first decides for the bucket.
+// Two heads of 3,000 tokens are left whole and of 5,000 are cut, but whoever comes first decides for the bucket.
 TEST_F(Ladder, TheDefaultIsTheSameForAllShapesOfABucket) {
-  const Shape shorter = *parse_shape("b=1,t=7000,h=2,hv=2");
-  const Shape longer = *parse_shape("b=1,t=9000,h=2,hv=2");
+  const Shape shorter = *parse_shape("b=1,t=3000,h=2,hv=2");
+  const Shape longer = *parse_shape("b=1,t=5000,h=2,hv=2");
   ASSERT_EQ(bucket_of(shorter), bucket_of(longer));
   ASSERT_NE(*generator::default_config(problem, hopper, shorter), *generator::default_config(problem, hopper, longer));
   const auto of = [&](const Shape& s) { return look_up(database_, problem, s, here, hopper, true)->config; };

@@ -133,7 +133,7 @@ TEST(Sweep, RefusesWhatWasWrongOnceUntilItsKernelsChange) {
   EXPECT_EQ(trial->samples, 0) << "never timed";
 
   // At other sizes, too: the kernel is the same, and so is the architecture.
-  subject.options().shape.t = 2048;
+  subject.options().shape.t = 1024;
   subject.options().key.bucket = bucket_of(subject.options().shape);
   auto elsewhere = subject.laboratory();
   const SweepResult other = sweep_of(subject, elsewhere);
