@@ -9,7 +9,7 @@ import unittest
 import numpy
 import osdn
 from osdn import _abi
-from recurrence import distance, recur
+from recurrence import TF32, distance, recur
 
 _SEED = int(os.environ.get("OSDN_TEST_SEED", "0")) or int.from_bytes(os.urandom(4), "little")
 print("seed: %d" % _SEED)
@@ -69,8 +69,8 @@ class Forward(unittest.TestCase):
         for n, (begin, end) in enumerate(zip(boundaries, boundaries[1:])):
             one = recur(*(x[:, begin:end] for x in (q, k, v, beta)), osdn=False)
             if end > begin:
-                self.assertLess(distance(o[:, begin:end], one[0]), 3e-3)
-                self.assertLess(distance(state[n : n + 1], one[1]), 3e-3)
+                self.assertLess(distance(o[:, begin:end], one[0]), TF32)
+                self.assertLess(distance(state[n : n + 1], one[1]), TF32)
         self.assertTrue((state[1] == 0).all())
 
     def test_arrays_need_not_be_dense(self):
