@@ -18,11 +18,18 @@ function(osdn_room name)
   set_target_properties(${name} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 endfunction()
 
+# osdn_quick_to_compile(<target>): for what computes little itself. A third less time to compile; what -O1 alone warns of
+# by mistake is left out.
+function(osdn_quick_to_compile name)
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1 -Wno-maybe-uninitialized>)
+endfunction()
+
 # osdn_test(<room> <files...> [LIBRARIES ...]): one GoogleTest program per room, discovered test by test.
 function(osdn_test room)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBRARIES")
   add_executable(test_${room} ${arg_UNPARSED_ARGUMENTS})
   osdn_target(test_${room})
+  osdn_quick_to_compile(test_${room})
   target_link_libraries(test_${room} PRIVATE ${arg_LIBRARIES} GTest::gtest_main)
   target_compile_definitions(test_${room} PRIVATE OSDN_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
                                                   OSDN_EMULATOR_LIBRARY="$<TARGET_FILE:osdn_emulator>")
