@@ -1,0 +1,11 @@
+# Run by cpack after it wrote the packages: takes out the scripts that it gives every package with a library, which call
+# ldconfig themselves. libosdn0 has a trigger for it, as Debian's policy wants; the emulator needs none.
+foreach(package ${CPACK_PACKAGE_FILES})
+  set(unpacked ${CPACK_TEMPORARY_DIRECTORY}/unpacked)
+  file(REMOVE_RECURSE ${unpacked})
+  execute_process(COMMAND dpkg-deb --raw-extract ${package} ${unpacked} COMMAND_ERROR_IS_FATAL ANY)
+  file(REMOVE ${unpacked}/DEBIAN/postinst ${unpacked}/DEBIAN/postrm)
+  execute_process(COMMAND dpkg-deb --root-owner-group -Zgzip -z6 --build ${unpacked} ${package} COMMAND_ERROR_IS_FATAL ANY
+                  OUTPUT_QUIET)
+  file(REMOVE_RECURSE ${unpacked})
+endforeach()
