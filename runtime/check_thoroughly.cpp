@@ -19,16 +19,24 @@ Error invalid(std::string message) {
   return {ErrorCode::invalid_argument, std::move(message), ""};
 }
 
-/// How many bytes from `address` on belong to live device allocations. Neighbouring allocations are followed: an
+/// How a driver says that it does not know an address; all else is a failure of its own.
+bool unknown(cuda::Result result) {
+  return result == cuda::error_invalid_value || result == cuda::error_not_found;
+}
+
+/// How many bytes from its address on belong to live device allocations. Neighbouring allocations are followed: an
 /// allocator that maps memory piece by piece hands out tensors that span several.
-std::uint64_t bytes_from(const Driver& driver, DevicePointer address, std::uint64_t wanted) {
+expected<std::uint64_t> bytes_held(const Driver& driver, const Tensor& tensor) {
   std::uint64_t covered = 0;
-  while (covered < wanted) {
+  while (covered < tensor.bytes) {
     cuda::DeviceAddress base = 0;
     std::size_t bytes = 0;
-    const DevicePointer at = address + covered;
-    if (driver.memory_get_address_range(&base, &bytes, at) != cuda::success) break;
-    if (at < base || at - base >= bytes) break;
+    const DevicePointer at = tensor.address + covered;
+    const auto result = driver.memory_get_address_range(&base, &bytes, at);
+    if (result != cuda::success && !unknown(result)) {
+      return driver.error(result, fmt::format("asking for the allocation of {}", tensor.name));
+    }
+    if (result != cuda::success || at < base || at - base >= bytes) break;
     covered += bytes - (at - base);
   }
   return covered;
@@ -53,15 +61,18 @@ expected<void> check_device(const DeviceContext& device, const Tensor& tensor) {
 expected<void> check_range(const DeviceContext& device, const Tensor& tensor) {
   const Driver& driver = device.driver();
   int kind = 0;
-  if (driver.pointer_get_attribute(&kind, cuda::pointer_attribute_memory_type, tensor.address) != cuda::success) {
+  const auto result = driver.pointer_get_attribute(&kind, cuda::pointer_attribute_memory_type, tensor.address);
+  if (unknown(result)) {
     return invalid(fmt::format("{} is 0x{:x}, which is no device memory of this context", tensor.name, tensor.address));
   }
+  if (result != cuda::success) return driver.error(result, fmt::format("asking what memory {} is", tensor.name));
   if (kind == cuda::memory_type_host) return {};  // pinned host memory that the device can reach: no range to ask for
   if (auto good = check_device(device, tensor); !good) return good;
-  const std::uint64_t covered = bytes_from(driver, tensor.address, tensor.bytes);
-  if (covered < tensor.bytes) {
+  const auto covered = bytes_held(driver, tensor);
+  if (!covered) return covered.error();
+  if (*covered < tensor.bytes) {
     return invalid(fmt::format("{} is 0x{:x} and needs {} bytes at this shape, but its allocation ends after {}",
-                               tensor.name, tensor.address, tensor.bytes, covered));
+                               tensor.name, tensor.address, tensor.bytes, *covered));
   }
   return {};
 }
@@ -120,7 +131,9 @@ expected<void> check_boundaries(const std::vector<std::byte>& bytes, std::int64_
 expected<std::vector<std::byte>> read_back(const Driver& driver, const Tensor& tensor, cuda::Stream stream) {
   int capturing = 0;
   const auto asked = driver.stream_is_capturing(stream, &capturing);
-  if (asked != cuda::success || capturing != cuda::capture_status_none) return std::vector<std::byte>{};
+  const bool captured = asked == cuda::success && capturing != cuda::capture_status_none;
+  if (captured || asked == cuda::error_stream_capture_implicit) return std::vector<std::byte>{};
+  if (asked != cuda::success) return driver.error(asked, "asking whether the stream is being captured");
   if (const auto result = driver.stream_synchronize(stream); result != cuda::success) {
     return driver.error(result, fmt::format("waiting for the stream before reading {}", tensor.name));
   }

@@ -18,11 +18,14 @@ using Graph = struct GraphTag*;            // CUgraph
 using GraphExec = struct GraphExecTag*;    // CUgraphExec
 
 inline constexpr Result success = 0;
+inline constexpr Result error_invalid_value = 1;
 inline constexpr Result error_out_of_memory = 2;
 inline constexpr Result error_not_initialized = 3;
 inline constexpr Result error_no_device = 100;
 inline constexpr Result error_invalid_device = 101;
 inline constexpr Result error_invalid_context = 201;
+inline constexpr Result error_not_found = 500;
+inline constexpr Result error_stream_capture_implicit = 906;
 
 // CUdevice_attribute
 inline constexpr int attribute_max_shared_memory_per_block = 8;

@@ -19,27 +19,6 @@ namespace {
 
 using null_driver::Books;
 
-Problem small_problem() {
-  Problem problem;
-  problem.k = 64;
-  problem.v = 64;
-  return problem;
-}
-
-/// Arguments that are right on sight; the null driver never follows the pointers.
-ForwardArguments some_arguments(const PreparedOperation& operation) {
-  ForwardArguments a;
-  a.shape = {2, 130, 2, 4, 0};
-  a.q = 0x10000;
-  a.k = 0x20000;
-  a.v = 0x30000;
-  a.beta = 0x40000;
-  a.o = 0x50000;
-  a.workspace = 0x100000;
-  a.workspace_bytes = operation.workspace_bytes(a.shape);
-  return a;
-}
-
 Engine make(const EngineOptions& options = null_options()) {
   return Engine::create(options).value_or_throw();
 }
@@ -340,70 +319,6 @@ TEST(Engine, OperationsAndBuffersOutliveTheEngine) {
   EXPECT_TRUE(books.modules.empty());
   EXPECT_TRUE(books.allocations.empty());
   EXPECT_EQ(books.retained, 0);
-}
-
-/// One whole life of an Engine; the first error ends it. Calls after `told` have nobody to tell of an error.
-expected<void> life(std::optional<Engine>& engine, Books& books, int& told) {
-  auto created = Engine::create(null_options());
-  if (!created) return std::move(created).error();
-  engine = *std::move(created);
-  auto operation = engine->prepare(small_problem());
-  if (!operation) return std::move(operation).error();
-  auto buffer = engine->allocate(64);
-  if (!buffer) return std::move(buffer).error();
-  char bytes[64] = {};
-  if (auto done = buffer->upload(bytes); !done) return done;
-  if (auto done = buffer->download(bytes); !done) return done;
-  if (auto done = operation->launch(some_arguments(*operation)); !done) return done;
-  auto done = engine->synchronize();
-  told = static_cast<int>(books.calls.size());
-  return done;
-}
-
-TEST(Engine, SurvivesAnErrorOfEveryDriverCall) {
-  Books& books = fresh_books();
-  std::optional<Engine> engine;
-  int told = 0;
-  life(engine, books, told).value_or_throw();
-  engine.reset();
-  const int calls = static_cast<int>(books.calls.size());
-  const std::vector<std::string> names = books.calls;
-  ASSERT_GT(calls, 30);
-  for (int failing = 0; failing < calls; ++failing) {
-    const std::string what = "call " + std::to_string(failing) + ", " + names[static_cast<std::size_t>(failing)];
-    fresh_books();
-    books.fail_at = failing;
-    int ignored = 0;
-    const auto outcome = life(engine, books, ignored);
-    const bool clean_up = failing >= told || names[static_cast<std::size_t>(failing)] == "cuCtxPopCurrent_v2";
-    if (clean_up) {
-      EXPECT_TRUE(outcome) << what;
-    } else {
-      ASSERT_FALSE(outcome) << what;
-      EXPECT_EQ(outcome.error().code, ErrorCode::driver) << what;
-      EXPECT_NE(outcome.error().message.find("CUDA_ERROR_UNKNOWN (999): made to fail"), std::string::npos)
-          << what << ": " << outcome.error().message;
-    }
-    if (engine && failing < told) {  // still good for another attempt
-      auto again = engine->prepare(small_problem());
-      ASSERT_TRUE(again) << what << ": " << again.error().message;
-      EXPECT_TRUE(again->launch(some_arguments(*again))) << what;
-    }
-    engine.reset();
-    books.fail_at = -1;
-    // A release that failed released nothing; all others leave nothing behind.
-    const std::lock_guard lock(books.mutex);
-    if (!clean_up) {
-      EXPECT_TRUE(books.modules.empty()) << what;
-      EXPECT_TRUE(books.allocations.empty()) << what;
-      EXPECT_EQ(books.retained, 0) << what;
-    }
-    for (const void* module : books.modules) delete static_cast<const char*>(module);
-    for (const auto& [address, bytes] : books.allocations) std::free(reinterpret_cast<void*>(address));
-    books.modules.clear();
-    books.allocations.clear();
-    books.retained = 0;
-  }
 }
 
 TEST(Engine, OutOfMemoryHasItsOwnCode) {

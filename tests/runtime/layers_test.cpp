@@ -12,13 +12,6 @@
 namespace osdn::runtime::testing {
 namespace {
 
-Problem small_problem() {
-  Problem problem;
-  problem.k = 64;
-  problem.v = 64;
-  return problem;
-}
-
 /// A host that keeps what it is given.
 struct Store {
   std::mutex mutex;

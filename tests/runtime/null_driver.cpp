@@ -11,9 +11,6 @@ namespace {
 using namespace osdn::runtime::cuda;
 using null_driver::Books;
 
-constexpr Result invalid_value = 1;
-constexpr Result not_found = 500;
-
 Books& books() {
   static auto* const all = new Books;  // outlives every exit handler
   return *all;
@@ -38,6 +35,17 @@ Result enter(const char* name) {
   if (index == all.fail_at) return all.fail_with;
   if (all.fail_entry_with != 0 && all.fail_entry == name) return all.fail_entry_with;
   return success;
+}
+
+/// The allocation that an address lies in: its base and bytes.
+bool find_allocation(DeviceAddress address, DeviceAddress& base, std::size_t& bytes) {
+  const std::lock_guard lock(books().mutex);
+  auto after = books().allocations.upper_bound(address);
+  if (after == books().allocations.begin()) return false;
+  --after;
+  base = after->first;
+  bytes = after->second;
+  return address < base + bytes;
 }
 
 }  // namespace
@@ -70,11 +78,11 @@ EXPORT Result cuDriverGetVersion(int* version) {
 }
 EXPORT Result cuGetErrorName(Result error, const char** text) {
   *text = error == 999 ? "CUDA_ERROR_UNKNOWN" : error == error_invalid_context ? "CUDA_ERROR_INVALID_CONTEXT" : nullptr;
-  return *text != nullptr ? success : invalid_value;
+  return *text != nullptr ? success : error_invalid_value;
 }
 EXPORT Result cuGetErrorString(Result error, const char** text) {
   *text = error == 999 ? "made to fail" : nullptr;
-  return *text != nullptr ? success : invalid_value;
+  return *text != nullptr ? success : error_invalid_value;
 }
 EXPORT Result cuDeviceGetCount(int* count) {
   ENTER(cuDeviceGetCount);
@@ -118,13 +126,13 @@ EXPORT Result cuDeviceGetAttribute(int* value, int attribute, Device) {
       *value = arch() % 10;
       return success;
     case attribute_max_shared_memory_per_multiprocessor:
-      *value = 164 * 1024;
+      *value = (arch() == 90 ? 228 : 164) * 1024;
       return success;
     case attribute_max_shared_memory_per_block_optin:
-      *value = 163 * 1024;
+      *value = (arch() == 90 ? 227 : 163) * 1024;
       return success;
     default:
-      return invalid_value;
+      return error_invalid_value;
   }
 }
 EXPORT Result cuDeviceGetPCIBusId(char* text, int length, Device) {
@@ -178,7 +186,7 @@ EXPORT Result cuCtxSynchronize() {
 EXPORT Result cuModuleLoadDataEx(Module* module, const void* image, unsigned int count, int* options, void** values) {
   ENTER(cuModuleLoadDataEx);
   if (current() == nullptr || image == nullptr) return error_invalid_context;
-  if (count != 2 || options[0] != jit_error_log_buffer || values[0] == nullptr) return invalid_value;
+  if (count != 2 || options[0] != jit_error_log_buffer || values[0] == nullptr) return error_invalid_value;
   auto* const made = new char;
   const std::lock_guard lock(books().mutex);
   books().modules.insert(made);
@@ -188,14 +196,14 @@ EXPORT Result cuModuleLoadDataEx(Module* module, const void* image, unsigned int
 EXPORT Result cuModuleUnload(Module module) {
   ENTER(cuModuleUnload);
   const std::lock_guard lock(books().mutex);
-  if (books().modules.erase(module) == 0 || current() == nullptr) return invalid_value;
+  if (books().modules.erase(module) == 0 || current() == nullptr) return error_invalid_value;
   delete reinterpret_cast<char*>(module);
   return success;
 }
 EXPORT Result cuModuleGetFunction(Function* function, Module module, const char* name) {
   ENTER(cuModuleGetFunction);
   const std::lock_guard lock(books().mutex);
-  if (books().modules.count(module) == 0) return not_found;
+  if (books().modules.count(module) == 0) return error_not_found;
   static std::set<std::string> names;  // a function is its name
   *function = reinterpret_cast<Function>(const_cast<std::string*>(&*names.insert(name).first));
   return success;
@@ -225,7 +233,7 @@ EXPORT Result cuLaunchKernel(Function function, unsigned int grid_x, unsigned in
 }
 EXPORT Result cuMemAlloc_v2(DeviceAddress* address, std::size_t bytes) {
   ENTER(cuMemAlloc_v2);
-  if (current() == nullptr || bytes == 0) return invalid_value;
+  if (current() == nullptr || bytes == 0) return error_invalid_value;
   void* const memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   if (memory == nullptr) return error_out_of_memory;
   const std::lock_guard lock(books().mutex);
@@ -236,7 +244,7 @@ EXPORT Result cuMemAlloc_v2(DeviceAddress* address, std::size_t bytes) {
 EXPORT Result cuMemFree_v2(DeviceAddress address) {
   ENTER(cuMemFree_v2);
   const std::lock_guard lock(books().mutex);
-  if (books().allocations.erase(address) == 0) return invalid_value;
+  if (books().allocations.erase(address) == 0) return error_invalid_value;
   std::free(reinterpret_cast<void*>(address));
   return success;
 }
@@ -252,26 +260,19 @@ EXPORT Result cuMemcpyDtoH_v2(void* to, DeviceAddress from, std::size_t bytes) {
 }
 EXPORT Result cuMemGetAddressRange_v2(DeviceAddress* base, std::size_t* bytes, DeviceAddress address) {
   ENTER(cuMemGetAddressRange_v2);
-  const std::lock_guard lock(books().mutex);
-  auto after = books().allocations.upper_bound(address);
-  if (after == books().allocations.begin()) return not_found;
-  --after;
-  if (address >= after->first + after->second) return not_found;
-  *base = after->first;
-  *bytes = after->second;
-  return success;
+  return find_allocation(address, *base, *bytes) ? success : error_not_found;
 }
 EXPORT Result cuPointerGetAttribute(void* value, int attribute, DeviceAddress address) {
   ENTER(cuPointerGetAttribute);
   DeviceAddress base = 0;
   std::size_t bytes = 0;
-  if (cuMemGetAddressRange_v2(&base, &bytes, address) != success) return invalid_value;
+  if (!find_allocation(address, base, bytes)) return error_invalid_value;
   if (attribute == pointer_attribute_memory_type) {
     *static_cast<int*>(value) = 2;
   } else if (attribute == pointer_attribute_is_managed || attribute == pointer_attribute_device_ordinal) {
     *static_cast<int*>(value) = 0;
   } else {
-    return invalid_value;
+    return error_invalid_value;
   }
   return success;
 }
@@ -302,7 +303,14 @@ EXPORT Result cuMemcpyDtoDAsync_v2(DeviceAddress to, DeviceAddress from, std::si
 }
 EXPORT Result cuMemsetD32Async(DeviceAddress to, unsigned int word, std::size_t count, Stream) {
   ENTER(cuMemsetD32Async);
+  if (current() != null_driver_primary()) return error_invalid_context;
   std::fill_n(reinterpret_cast<unsigned int*>(to), count, word);
+  return success;
+}
+EXPORT Result cuTensorMapEncodeTiled(TensorMap*, int, unsigned int, void*, const unsigned long long*,
+                                     const unsigned long long*, const unsigned int*, const unsigned int*, int, int, int,
+                                     int) {
+  ENTER(cuTensorMapEncodeTiled);
   return success;
 }
 EXPORT Result cuStreamCreate(Stream* stream, unsigned int) {

@@ -91,6 +91,26 @@ EngineOptions null_options() {
   return options;
 }
 
+Problem small_problem() {
+  Problem problem;
+  problem.k = 64;
+  problem.v = 64;
+  return problem;
+}
+
+ForwardArguments some_arguments(const PreparedOperation& operation) {
+  ForwardArguments a;
+  a.shape = {2, 130, 2, 4, 0};
+  a.q = 0x10000;
+  a.k = 0x20000;
+  a.v = 0x30000;
+  a.beta = 0x40000;
+  a.o = 0x50000;
+  a.workspace = 0x100000;
+  a.workspace_bytes = operation.workspace_bytes(a.shape);
+  return a;
+}
+
 std::string read_all(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};

@@ -52,6 +52,12 @@ null_driver::GetContext other_context();
 /// An Engine's options on the null driver and the fake NVRTC, without a disk cache.
 EngineOptions null_options();
 
+/// OSDN with K = V = 64 and all defaults: two kernels.
+Problem small_problem();
+
+/// Arguments that are right on sight; the null driver never follows the pointers.
+ForwardArguments some_arguments(const PreparedOperation& operation);
+
 std::string read_all(const std::string& path);
 void write_all(const std::string& path, const std::string& bytes);
 
