@@ -129,7 +129,25 @@ expected<void> DeviceContext::enter() {
   return {};
 }
 
+void DeviceContext::adopt(cuda::Module module) const {
+  const std::lock_guard lock(adopting_);
+  modules_.push_back(module);
+}
+
+void DeviceContext::unload_modules() {
+  if (modules_.empty()) return;
+  const ContextScope scope(*this);
+  if (scope.result() != cuda::success) return;
+  // Waiting breaks a capture that is under way in the context. The legacy stream knows of one, unless it is of a stream
+  // that does not wait for it, and asking breaks none (CUDA driver API, cuStreamIsCapturing).
+  int status = 0;
+  if (driver_->stream_is_capturing(nullptr, &status) != cuda::success) return;
+  if (driver_->context_synchronize() != cuda::success) return;
+  for (cuda::Module module : modules_) driver_->module_unload(module);
+}
+
 DeviceContext::~DeviceContext() {
+  unload_modules();
   if (retained_ && !forked()) driver_->primary_context_release(device_);
 }
 

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <memory>
+#include <mutex>
+#include <vector>
 
 #include "generator/architecture.hpp"
 #include "osdn/engine.hpp"
@@ -11,7 +13,7 @@
 
 namespace osdn::runtime {
 
-/// Shared by the Engine and by all that it made; the context is let go with the last of them.
+/// Shared by the Engine and by all that it made; with the last of them the modules go, and the context is let go.
 class DeviceContext {
  public:
   /// Takes the context that is current on this thread when it is one of this device; it must then outlive everything
@@ -28,10 +30,16 @@ class DeviceContext {
   [[nodiscard]] ShardedCounter& launches() const { return launches_; }
   [[nodiscard]] std::size_t shared_per_multiprocessor() const { return shared_per_multiprocessor_; }
 
+  /// Takes over a module of this context, whose kernels may be launched from now on.
+  void adopt(cuda::Module module) const;
+
  private:
   explicit DeviceContext(std::shared_ptr<const Driver> driver) : driver_(std::move(driver)) {}
   expected<void> describe(int ordinal);
   expected<void> enter();
+  /// Waits for the context's work, once for all modules. Where that is refused they stay loaded: what may still run
+  /// must not lose its code.
+  void unload_modules();
 
   std::shared_ptr<const Driver> driver_;
   cuda::Device device_ = 0;
@@ -40,6 +48,8 @@ class DeviceContext {
   DeviceDescription description_;
   std::size_t shared_per_multiprocessor_ = 0;
   mutable ShardedCounter launches_;
+  mutable std::mutex adopting_;
+  mutable std::vector<cuda::Module> modules_;
 };
 
 /// Describes a device without touching contexts. Errors: no_device naming how many there are, driver.

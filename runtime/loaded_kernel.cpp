@@ -43,6 +43,8 @@ expected<std::shared_ptr<const LoadedKernel>> LoadedKernel::load(std::shared_ptr
   if (auto done = loaded->load_module(image, plan.entry); !done) return std::move(done).error();
   if (auto done = loaded->allow_shared_memory(plan); !done) return std::move(done).error();
   loaded->report_ = kernel_report(plan, compiled, image.size());
+  loaded->device_->adopt(loaded->module_);
+  loaded->module_ = nullptr;
   return std::shared_ptr<const LoadedKernel>(std::move(loaded));
 }
 
@@ -78,7 +80,7 @@ expected<void> LoadedKernel::allow_shared_memory(const generator::KernelPlan& pl
 }
 
 LoadedKernel::~LoadedKernel() {
-  if (module_ == nullptr) return;
+  if (module_ == nullptr) return;  // else it could not be made ready, and nothing of it ever ran
   const ContextScope scope(*device_);
   if (scope.result() == cuda::success) device_->driver().module_unload(module_);
 }

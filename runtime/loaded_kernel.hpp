@@ -15,7 +15,7 @@ namespace osdn::runtime {
 [[nodiscard]] KernelReport kernel_report(const generator::KernelPlan& plan, const CompilerResult& compiled,
                                          std::size_t image_bytes);
 
-/// Unloads its module with its last owner.
+/// Its module is the context's once it is loaded, and stays as long.
 class LoadedKernel {
  public:
   /// Loads what this driver runs: machine code, or the PTX on a software device.
@@ -35,7 +35,7 @@ class LoadedKernel {
   expected<void> allow_shared_memory(const generator::KernelPlan& plan);
 
   std::shared_ptr<const DeviceContext> device_;
-  cuda::Module module_ = nullptr;
+  cuda::Module module_ = nullptr;  ///< until the context has it
   cuda::Function function_ = nullptr;
   KernelReport report_;
 };

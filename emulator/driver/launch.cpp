@@ -38,6 +38,15 @@ std::uint64_t mix(std::uint64_t value) {
   return value ^ (value >> 31);
 }
 
+/// A function whose module went away before its work was done, or before a graph that holds it was launched again.
+CUresult unloaded(const std::string& kernel) {
+  report_fault(fmt::format("{} runs, but its module or library was unloaded: wait for its launches first, and keep it "
+                           "as long as graphs that hold it",
+                           kernel),
+               true);
+  return CUDA_ERROR_ILLEGAL_ADDRESS;
+}
+
 CUresult run(const KernelCall& call, Context& context) {
   Driver& state = *driver_if_initialized();
   Launch launch;
@@ -55,6 +64,7 @@ CUresult run(const KernelCall& call, Context& context) {
   launch.strict = state.settings.strict;
   launch.printer = &context.printer;
   const std::string& name = call.function->kernel->name();
+  if (call.function->unloaded) return unloaded(name);
   launch.measure = measuring().on;
   launch.trace_blocks = measuring().trace_blocks;
   launch.registers = measuring().registers(name);
@@ -65,7 +75,7 @@ CUresult run(const KernelCall& call, Context& context) {
     work.measurement = {};
   }
   state.statistics.add(name, work);
-  if (!fault) return CUDA_SUCCESS;
+  if (!fault) return call.function->unloaded ? unloaded(name) : CUDA_SUCCESS;
   report_fault(fault->text(), true);
   return code_of(*fault);
 }

@@ -118,7 +118,7 @@ CUresult cuLibraryUnload(CUlibrary handle) {
     for (const auto& [name, kernel] : library->kernels) state.kernels.remove(kernel->handle);
     for (const auto& [context, module] : library->modules) {
       const CUmodule gone = module->handle;
-      state.functions.remove_if([gone](const Function& function) { return function.module == gone; });
+      unload_functions(gone);
       state.modules.remove(gone);
     }
   });

@@ -62,6 +62,14 @@ std::shared_ptr<Function> function_in(ModuleObject& module, const std::string& n
   return function;
 }
 
+void unload_functions(CUmodule module) {
+  driver().functions.remove_if([module](Function& function) {
+    if (function.module != module) return false;
+    function.unloaded = true;
+    return true;
+  });
+}
+
 CUresult cuModuleLoadData(CUmodule* module, const void* image) {
   return entry([&] {
     require(module != nullptr);
@@ -95,9 +103,11 @@ CUresult cuModuleUnload(CUmodule handle) {
       const std::lock_guard lock(driver().mutex);
       forbid_during_capture();
     }
-    if (const ContextPtr owner = module->context.lock()) driver().scheduler.drain(*owner);
+    // The driver API does not say that a driver waits for the module's work: whoever unloads must have.
+    const ContextPtr owner = module->context.lock();
+    if (owner && !driver().settings.strict) driver().scheduler.drain(*owner);
     driver().modules.remove(handle);
-    driver().functions.remove_if([&](const Function& function) { return function.module == handle; });
+    unload_functions(handle);
     if (const CUresult sticky = context->sticky; sticky != CUDA_SUCCESS) fail(sticky);
   });
 }

@@ -26,6 +26,7 @@ struct Function {
   CUmodule module = nullptr;
   std::atomic<int> max_dynamic_shared{0};  ///< what a launch may ask for
   std::atomic<int> carveout{-1};
+  std::atomic<bool> unloaded{false};  ///< its module is gone: what is still to run of it is a fault
 };
 
 struct ModuleObject {
@@ -62,6 +63,9 @@ std::shared_ptr<ModuleObject> make_module(const ContextPtr& context, std::shared
 
 /// The function of that name. Throws CUDA_ERROR_NOT_FOUND.
 std::shared_ptr<Function> function_in(ModuleObject& module, const std::string& name);
+
+/// Takes the functions of a module that goes away; what is still to run of them is a fault.
+void unload_functions(CUmodule module);
 
 /// The function behind a CUfunction or, as drivers since 12.0 allow, behind a CUkernel in the current context.
 std::shared_ptr<Function> function_of(CUfunction handle);

@@ -130,7 +130,7 @@ class OSDN_API DeviceBuffer {
   std::size_t bytes_ = 0;
 };
 
-/// An operation whose kernels are compiled and loaded. Cheap to copy; keeps what it needs of the Engine alive.
+/// An operation whose kernels stay loaded as long as it or its Engine lives; graphs do not keep them. Cheap to copy.
 class OSDN_API PreparedOperation {
  public:
   explicit PreparedOperation(std::shared_ptr<const PreparedState> state) : state_(std::move(state)) {}

@@ -66,6 +66,9 @@ OSDN_API osdn_status osdn_engine_options_init(osdn_engine_options* options, size
 /* Loads the driver and finds the device. Lives in the context that is current on this thread when it is one of this
  * device, else in the device's primary context. options: NULL for all defaults. */
 OSDN_API osdn_status osdn_engine_create(const osdn_engine_options* options, osdn_engine** engine);
+/* The last to go of an engine, its operations and its tuners unloads the kernels, once the work of the context is done;
+ * where the driver refuses to wait (a capture is under way, a kernel has faulted) they stay loaded. Graphs do not keep
+ * them: one of these must outlive the graphs that captured its launches. */
 OSDN_API void osdn_engine_destroy(osdn_engine* engine);
 
 typedef struct osdn_device {

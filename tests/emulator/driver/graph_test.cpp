@@ -170,6 +170,29 @@ TEST_F(GraphTest, AGraphKeepsNoCodeOfADestroyedContext) {
   EXPECT_OK(driver.cuGraphDestroy(graph));
 }
 
+TEST_F(GraphTest, AGraphMustNotOutliveItsCode) {
+  CUmodule module = nullptr;
+  CUfunction store = nullptr;
+  ASSERT_OK(driver.cuModuleLoadData(&module, kKernels));
+  ASSERT_OK(driver.cuModuleGetFunction(&store, module, "store"));
+  CUdeviceptr memory = allocate(4);
+  int value = 5;
+  void* parameters[] = {&memory, &value};
+  const CUstream order = stream();
+  ASSERT_OK(driver.cuStreamBeginCapture_v2(order, CU_STREAM_CAPTURE_MODE_GLOBAL));
+  EXPECT_OK(driver.cuLaunchKernel(store, 1, 1, 1, 1, 1, 1, 0, order, parameters, nullptr));
+  CUgraph graph = nullptr;
+  ASSERT_OK(driver.cuStreamEndCapture(order, &graph));
+  const CUgraphExec exec = instantiate(graph);
+  EXPECT_OK(driver.cuGraphLaunch(exec, order));
+  EXPECT_OK(driver.cuStreamSynchronize(order));
+  EXPECT_EQ(read<int>(memory, 1).at(0), 5);
+  EXPECT_OK(driver.cuModuleUnload(module));
+  EXPECT_OK(driver.cuGraphLaunch(exec, order));
+  EXPECT_RESULT(CUDA_ERROR_ILLEGAL_ADDRESS, driver.cuStreamSynchronize(order));
+  EXPECT_NE(newest_fault().find("store runs, but its module"), std::string::npos) << newest_fault();
+}
+
 TEST_F(GraphTest, KernelParametersAreReadBackAndReplaced) {
   const CUfunction store = function(kKernels, "store");
   CUdeviceptr memory = allocate(4);

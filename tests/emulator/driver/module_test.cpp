@@ -63,6 +63,23 @@ TEST_F(ModuleTest, AnUnloadedModuleLeavesOnlyErrors) {
   EXPECT_RESULT(CUDA_ERROR_INVALID_HANDLE, driver.cuModuleUnload(nullptr));
 }
 
+TEST_F(ModuleTest, WorkInFlightIsLostWithItsModule) {
+  const CUmodule module = loaded();
+  CUfunction store = nullptr;
+  ASSERT_OK(driver.cuModuleGetFunction(&store, module, "store"));
+  CUdeviceptr memory = allocate(4);
+  int value = 5;
+  void* parameters[] = {&memory, &value};
+  const CUstream order = stream();
+  {
+    Gate gate(order);
+    EXPECT_OK(driver.cuLaunchKernel(store, 1, 1, 1, 1, 1, 1, 0, order, parameters, nullptr));
+    EXPECT_OK(driver.cuModuleUnload(module));
+  }
+  EXPECT_RESULT(CUDA_ERROR_ILLEGAL_ADDRESS, driver.cuStreamSynchronize(order));
+  EXPECT_NE(newest_fault().find("store runs, but its module"), std::string::npos) << newest_fault();
+}
+
 TEST_F(ModuleTest, BinariesAreNotForThisDevice) {
   const unsigned char elf[64] = {0x7F, 'E', 'L', 'F', 2, 1, 1};
   EXPECT_RESULT(CUDA_ERROR_NO_BINARY_FOR_GPU, load(elf));
