@@ -10,7 +10,8 @@
 #pragma once
 
 #include "checkpoints.cuh"
-#include "delta_rule_chunk.cuh"
+#include "delta_rule_operands.cuh"
+#include "delta_rule_step.cuh"
 #include "device/tensor_fp32.cuh"
 #include "inverse.cuh"
 #include "layout.cuh"

@@ -6,6 +6,7 @@
 #include "preconditioner_ahead.cuh"
 #include "preconditioner_exact.cuh"
 #include "preconditioner_head.cuh"
+#include "preconditioner_step.cuh"
 
 namespace osdn {
 
