@@ -92,10 +92,21 @@ safetensors::Tensor to_tensor(std::span<const double> values, std::vector<std::i
   return tensor;
 }
 
-safetensors::Tensor to_tensor(std::span<const std::int64_t> values, std::vector<std::int64_t> shape) {
-  safetensors::Tensor tensor{DType::i64, std::move(shape), {}};
-  tensor.data.resize(values.size() * sizeof(std::int64_t));
-  for (std::size_t i = 0; i < values.size(); ++i) store_at(tensor, i, values[i]);
+safetensors::Tensor to_tensor(std::span<const std::int64_t> values, std::vector<std::int64_t> shape, DType dtype) {
+  safetensors::Tensor tensor{dtype, std::move(shape), {}};
+  tensor.data.resize(values.size() * size_of(dtype));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (dtype == DType::i32)
+      store_at(tensor, i, static_cast<std::int32_t>(values[i]));
+    else
+      store_at(tensor, i, values[i]);
+  }
+  return tensor;
+}
+
+safetensors::Tensor empty_tensor(DType dtype, std::vector<std::int64_t> shape) {
+  safetensors::Tensor tensor{dtype, std::move(shape), {}};
+  tensor.data.resize(static_cast<std::size_t>(tensor.elements()) * size_of(dtype));
   return tensor;
 }
 

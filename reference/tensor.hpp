@@ -25,6 +25,11 @@ std::vector<std::int64_t> to_integers(const safetensors::Tensor& tensor);
 safetensors::Tensor to_tensor(std::span<const double> values, std::vector<std::int64_t> shape,
                               safetensors::DType dtype);
 
-safetensors::Tensor to_tensor(std::span<const std::int64_t> values, std::vector<std::int64_t> shape);
+/// Precondition: I64, or I32 that holds every value.
+safetensors::Tensor to_tensor(std::span<const std::int64_t> values, std::vector<std::int64_t> shape,
+                              safetensors::DType dtype = safetensors::DType::i64);
+
+/// All zeros.
+safetensors::Tensor empty_tensor(safetensors::DType dtype, std::vector<std::int64_t> shape);
 
 }  // namespace osdn::reference

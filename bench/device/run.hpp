@@ -1,4 +1,4 @@
-// One case through an Engine: what a caller would write, with every output poisoned first.
+// A case of the tests' family through an Engine, and how far off it is.
 #pragma once
 
 #include "osdn/engine.hpp"

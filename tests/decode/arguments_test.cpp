@@ -25,7 +25,7 @@ std::vector<std::byte> bytes_of(const std::vector<std::int32_t>& slots) {
 class DecodeArgumentsTest : public testing::Test {
  protected:
   void refuses(const std::function<void(A&)>& change, const std::vector<std::string>& parts) {
-    A a = arguments_of(memory_, problem_, batch_);
+    A a = put_step(memory_, problem_, batch_);
     change(a);
     const auto refused = operation_.launch(a);
     ASSERT_FALSE(refused) << parts[0];
@@ -35,7 +35,7 @@ class DecodeArgumentsTest : public testing::Test {
     }
   }
   void takes(const std::function<void(A&)>& change) {
-    A a = arguments_of(memory_, problem_, batch_);
+    A a = put_step(memory_, problem_, batch_);
     change(a);
     const auto done = operation_.launch(a);
     EXPECT_TRUE(done) << done.error().message;
@@ -92,13 +92,13 @@ TEST_F(DecodeArgumentsTest, ThatValidateModeFinds) {
   // In pools of their own the rows do not meet.
   takes([&](A& a) {
     a.state_slots = slots({2, 3, 4}), a.output_slots = slots({0, 2, 1});
-    a.output_state = memory_.room(batch_.state.data.size());
-    a.output_d = memory_.room(batch_.d->data.size());
+    a.output_state = memory_.poisoned(batch_.state.data.size());
+    a.output_d = memory_.poisoned(batch_.d->data.size());
   });
   takes([](A& a) { a.output_state = a.state, a.output_d = a.d; });  // in place, said twice
   refuses(
       [&](A& a) {
-        a.state = memory_.room(2 * batch_.state.data.size());
+        a.state = memory_.poisoned(2 * batch_.state.data.size());
         a.output_state = a.state + 64;
       },
       {"overlap", "output_state"});
@@ -120,7 +120,7 @@ TEST_F(DecodeArgumentsTest, OfTheOtherOperation) {
 TEST_F(DecodeArgumentsTest, OfDeltaNetHaveNoD) {
   const PreparedOperation plain = prepare_step("osdn_decode:k=16,v=16,precondition=none");
   const Case problem = random_step(plain, {.b = 1, .t = 1, .h = 1, .hv = 1}, 32);
-  A a = arguments_of(memory_, problem, reference::serve(problem, {}));
+  A a = put_step(memory_, problem, reference::serve(problem, {}));
   a.d = a.state;
   const auto refused = plain.launch(a);
   ASSERT_FALSE(refused);
@@ -143,7 +143,7 @@ TEST_F(DecodeArgumentsTest, MayBeCaptured) {
   void* stream = nullptr;
   void* graph = nullptr;
   void* executable = nullptr;
-  A a = arguments_of(memory_, problem_, batch_);
+  A a = put_step(memory_, problem_, batch_);
   call("cuStreamCreate", &stream, 0U);
   call("cuStreamBeginCapture_v2", stream, 0U);
   const auto launched = operation_.launch(a, stream);
@@ -155,13 +155,7 @@ TEST_F(DecodeArgumentsTest, MayBeCaptured) {
   EXPECT_EQ(before, batch_.state.data) << "it ran while it was captured";
   call("cuGraphLaunch", executable, stream);
   call("cuStreamSynchronize", stream);
-  safetensors::Tensor o = batch_.v;
-  safetensors::Tensor state = batch_.state;
-  std::optional<safetensors::Tensor> d = batch_.d;
-  memory_.get(a.o, o.data);
-  memory_.get(a.state, state.data);
-  memory_.get(a.d, d->data);
-  expect_right(problem_, reference::collect(problem_, batch_, o, state, d).value_or_throw(), States::in_and_out);
+  expect_right(problem_, take_step(memory_, problem_, batch_, a).value_or_throw(), States::in_and_out);
   call("cuGraphExecDestroy", executable);
   call("cuGraphDestroy", graph);
   call("cuStreamDestroy_v2", stream);

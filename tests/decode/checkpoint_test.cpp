@@ -40,21 +40,15 @@ Checkpointed run(const PreparedOperation& op, const Case& problem, std::int64_t 
   out.state = room(reference::state_dtype_of(p), {rows, problem.shape.hv, p.k, p.v});
   out.d = room(safetensors::DType::f32, {rows, problem.shape.hv, p.k});
   OnDevice memory;
-  DecodeArguments a = arguments_of(memory, problem, batch);
+  DecodeArguments a = put_step(memory, problem, batch);
   a.checkpoint_every = every;
-  a.checkpoint_state = memory.put(out.state.data);
-  a.checkpoint_d = memory.put(out.d.data);
+  a.checkpoint_state = memory.put(out.state);
+  a.checkpoint_d = memory.put(out.d);
   op.launch(a).value_or_throw();
   engine().synchronize().value_or_throw();
-  Tensor o = batch.v;
-  Tensor state = batch.state;
-  std::optional<Tensor> d = batch.d;
-  memory.get(a.o, o.data);
-  memory.get(a.state, state.data);
-  memory.get(a.d, d->data);
-  memory.get(a.checkpoint_state, out.state.data);
-  memory.get(a.checkpoint_d, out.d.data);
-  out.outputs = reference::collect(problem, batch, o, state, d).value_or_throw();
+  memory.get(a.checkpoint_state, out.state);
+  memory.get(a.checkpoint_d, out.d);
+  out.outputs = take_step(memory, problem, batch, a).value_or_throw();
   return out;
 }
 

@@ -139,19 +139,13 @@ TEST(DecodeStep, BeginsWithoutAPool) {
   problem.initial_d.reset();
   const reference::ServingBatch batch = reference::serve(problem, {});
   OnDevice memory;
-  DecodeArguments a = arguments_of(memory, problem, batch);
+  DecodeArguments a = put_step(memory, problem, batch);
   a.output_state = a.state;
   a.output_d = a.d;
   a.state = a.d = 0;
   op.launch(a).value_or_throw();
   engine().synchronize().value_or_throw();
-  safetensors::Tensor o = batch.v;
-  safetensors::Tensor state = batch.state;
-  std::optional<safetensors::Tensor> d = batch.d;
-  memory.get(a.o, o.data);
-  memory.get(a.output_state, state.data);
-  memory.get(a.output_d, d->data);
-  expect_right(problem, reference::collect(problem, batch, o, state, d).value_or_throw(), States::in_and_out);
+  expect_right(problem, take_step(memory, problem, batch, a).value_or_throw(), States::in_and_out);
 }
 
 // NaNs in one sequence's inputs and state: the others keep their bits.
@@ -211,16 +205,17 @@ TEST(DecodeStep, KeepsNothingWhereTheOutputSlotIsNegative) {
   const Case problem = random_step(op, {.b = 2, .t = 2, .h = 1, .hv = 1}, 7);
   const reference::ServingBatch batch = reference::serve(problem, {});
   OnDevice memory;
-  DecodeArguments a = arguments_of(memory, problem, batch);
+  DecodeArguments a = put_step(memory, problem, batch);
   a.output_slots = memory.put(std::vector<std::byte>(batch.state_slots.data.size(), std::byte{0xFF}));
   op.launch(a).value_or_throw();
   engine().synchronize().value_or_throw();
   safetensors::Tensor o = batch.v;
   safetensors::Tensor state = batch.state;
   safetensors::Tensor d = *batch.d;
-  memory.get(a.o, o.data);
-  memory.get(a.state, state.data);
-  memory.get(a.d, d.data);
+  memory.get(a.o, o);
+  memory.get(a.state, state);
+  memory.get(a.d, d);
+  ASSERT_TRUE(memory.result());
   expect_same_bits(state, batch.state, "the pool of states");
   expect_same_bits(d, *batch.d, "the pool of d");
   Outputs out = reference::to_outputs(problem, reference::solve(problem).value_or_throw());

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <stdexcept>
 
 #include "reference/tensor.hpp"
@@ -15,67 +14,24 @@ using reference::Outputs;
 using reference::ServingBatch;
 using safetensors::Tensor;
 
-DevicePointer OnDevice::put(const std::vector<std::byte>& bytes) {
-  if (bytes.empty()) return 0;
-  buffers_.push_back(engine().allocate(bytes.size()).value_or_throw());
-  buffers_.back().upload(bytes.data()).value_or_throw();
-  return buffers_.back().address();
-}
-
-void OnDevice::get(DevicePointer address, std::vector<std::byte>& bytes) const {
-  for (const DeviceBuffer& buffer : buffers_) {
-    if (buffer.address() != address) continue;
-    ASSERT_EQ(buffer.bytes(), bytes.size());
-    buffer.download(bytes.data()).value_or_throw();
-    return;
-  }
-}
-
-DecodeArguments arguments_of(OnDevice& memory, const Case& problem, const ServingBatch& batch) {
-  DecodeArguments a;
-  a.shape = batch.shape;
-  a.hyperparameters = reference::to_float(problem.numbers);
-  a.q = memory.put(batch.q.data);
-  a.k = memory.put(batch.k.data);
-  a.v = memory.put(batch.v.data);
-  a.beta = memory.put(batch.beta.data);
-  a.log_gamma = memory.put(batch.log_gamma);
-  a.cu_seqlens = memory.put(batch.cu_seqlens);
-  a.slots = batch.rows;
-  a.state = memory.put(batch.state.data);
-  a.d = memory.put(batch.d);
-  a.state_slots = memory.put(batch.state_slots.data);
-  a.output_slots = memory.put(batch.output_slots);
-  a.o = memory.room(batch.v.data.size());
-  return a;
-}
-
 Outputs step(const PreparedOperation& operation, const Case& problem, const reference::ServingOptions& options,
              const Placement* placement) {
   const ServingBatch batch = reference::serve(problem, options);
   OnDevice memory;
-  DecodeArguments a = arguments_of(memory, problem, batch);
+  const DecodeArguments dense = put_step(memory, problem, batch);
+  DecodeArguments a = dense;
   std::optional<Placed> placed;
   if (placement != nullptr) placed.emplace(problem, *placement).fill(a);
   const auto launched = operation.launch(a);
   if (!launched) throw std::runtime_error("launch: " + launched.error().message);
   const auto done = engine().synchronize();
   if (!done) throw std::runtime_error("synchronize: " + done.error().message + " " + done.error().context);
-  Tensor o = batch.v;
-  Tensor state = batch.state;
-  std::optional<Tensor> d = batch.d;
-  if (placed) {
-    o = placed->output();
-  } else {
-    memory.get(a.o, o.data);
-  }
-  memory.get(a.state, state.data);
-  if (d) memory.get(a.d, d->data);
-  auto outputs = reference::collect(problem, batch, o, state, d);
+  auto outputs = take_step(memory, problem, batch, dense);
   if (!outputs) {
     ADD_FAILURE() << outputs.error().message;
     throw std::runtime_error(outputs.error().message);
   }
+  if (placed) outputs->o = placed->output();
   return *std::move(outputs);
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/device_tensors.hpp"
 #include "osdn/engine.hpp"
 #include "reference/case.hpp"
 #include "reference/serving.hpp"
@@ -11,22 +12,11 @@
 
 namespace osdn::tests {
 
-/// Device copies that live as long as this; an error throws.
-class OnDevice {
+/// Copies on the tests' engine.
+class OnDevice : public cli::DeviceTensors {
  public:
-  DevicePointer put(const std::vector<std::byte>& bytes);
-  DevicePointer put(const std::optional<safetensors::Tensor>& tensor) { return tensor ? put(tensor->data) : 0; }
-  /// NaNs.
-  DevicePointer room(std::size_t bytes) { return put(std::vector<std::byte>(bytes, std::byte{0xFF})); }
-  void get(DevicePointer address, std::vector<std::byte>& bytes) const;
-
- private:
-  std::vector<DeviceBuffer> buffers_;
+  OnDevice() : DeviceTensors(engine()) {}
 };
-
-/// The arguments of a batch; o is poisoned.
-[[nodiscard]] DecodeArguments arguments_of(OnDevice& memory, const reference::Case& problem,
-                                           const reference::ServingBatch& batch);
 
 /// Runs one step. Whatever is written that should not be fails the test. With a placement there must be no padding.
 reference::Outputs step(const PreparedOperation& operation, const reference::Case& problem,

@@ -10,6 +10,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "cli/device_tensors.hpp"
 #include "reference/tensor.hpp"
 #include "runtime/engine_state.hpp"
 #include "tests/kernels/placement.hpp"
@@ -21,8 +22,6 @@ using reference::Case;
 using reference::Outputs;
 using safetensors::DType;
 using safetensors::Tensor;
-
-constexpr std::byte poison{0xFF};  // every element type's NaN
 
 std::unique_ptr<Engine> current_engine;
 
@@ -72,50 +71,6 @@ EngineOptions options() {
   if (cache != nullptr) out.cache_directory = cache;
   return out;
 }
-
-DeviceBuffer filled(const std::vector<std::byte>& bytes) {
-  DeviceBuffer buffer = must(engine().allocate(bytes.size()), "allocate");
-  must(buffer.upload(bytes.data()), "upload");
-  return buffer;
-}
-
-DeviceBuffer poisoned(std::size_t bytes) {
-  return filled(std::vector<std::byte>(bytes, poison));
-}
-
-DeviceBuffer uploaded(const std::optional<Tensor>& tensor) {
-  return tensor ? filled(tensor->data) : DeviceBuffer();
-}
-
-Tensor empty_tensor(std::vector<std::int64_t> shape, DType dtype) {
-  Tensor out{dtype, std::move(shape), {}};
-  out.data.resize(static_cast<std::size_t>(out.elements()) * safetensors::size_of(dtype));
-  return out;
-}
-
-// cu_seqlens in the width that the launch is told of.
-std::optional<Tensor> starts_of(const Case& problem, IndexType type) {
-  if (!problem.cu_seqlens || type == IndexType::int64) return problem.cu_seqlens;
-  const std::vector<std::int64_t> starts = reference::to_integers(*problem.cu_seqlens);
-  Tensor out = empty_tensor({static_cast<std::int64_t>(starts.size())}, DType::i32);
-  for (std::size_t i = 0; i < starts.size(); ++i) {
-    const auto start = static_cast<std::int32_t>(starts[i]);
-    std::copy_n(reinterpret_cast<const std::byte*>(&start), sizeof(start), out.data.data() + i * sizeof(start));
-  }
-  return out;
-}
-
-// What a launch writes: where, and how it comes back.
-struct Written {
-  Tensor tensor;
-  DeviceBuffer buffer;
-
-  explicit Written(Tensor t) : tensor(std::move(t)), buffer(poisoned(tensor.data.size())) {}
-  Tensor downloaded() {
-    must(buffer.download(tensor.data.data()), "download");
-    return std::move(tensor);
-  }
-};
 
 /// Calls an entry of the driver.
 template <class... Arguments>
@@ -179,52 +134,35 @@ Outputs launch(const PreparedOperation& operation, const Case& problem, const La
   const Problem& p = problem.problem;
   const bool wants_states = options.states != States::none;
   const bool aliased = options.states == States::aliased;
-  const std::vector<std::int64_t> state_shape = {shape.sequences(), shape.hv, p.k, p.v};
-  const std::vector<std::int64_t> d_shape = {shape.sequences(), shape.hv, p.k};
-
-  const DeviceBuffer q = uploaded(problem.q);
-  const DeviceBuffer k = uploaded(problem.k);
-  const DeviceBuffer v = uploaded(problem.v);
-  const DeviceBuffer beta = uploaded(problem.beta);
-  const DeviceBuffer log_gamma = uploaded(problem.log_gamma);
-  const DeviceBuffer initial_state = uploaded(problem.initial_state);
-  const DeviceBuffer initial_d = uploaded(problem.initial_d);
-  const DeviceBuffer starts = uploaded(starts_of(problem, options.index_type));
-  const DeviceBuffer workspace = poisoned(operation.workspace_bytes(shape));
-  Written o(empty_tensor({shape.b, shape.t, shape.hv, p.v}, reference::dtype_of(p.type)));
-  Written final_state(wants_states ? empty_tensor(state_shape, DType::f32) : Tensor{});
-  Written final_d(wants_states ? empty_tensor(d_shape, DType::f32) : Tensor{});
-
-  ForwardArguments a;
-  a.shape = shape;
-  a.hyperparameters = reference::to_float(problem.numbers);
-  a.q = q.address();
-  a.k = k.address();
-  a.v = v.address();
-  a.beta = beta.address();
-  a.log_gamma = log_gamma.address();
-  a.initial_state = initial_state.address();
-  a.initial_d = initial_d.address();
-  a.cu_seqlens = starts.address();
-  a.cu_seqlens_type = options.index_type;
-  a.o = o.buffer.address();
-  a.final_state = aliased && problem.initial_state ? a.initial_state : final_state.buffer.address();
-  a.final_d = aliased && problem.initial_d ? a.initial_d : final_d.buffer.address();
-  a.workspace = workspace.address();
-  a.workspace_bytes = workspace.bytes();
-  std::optional<Written> states;
-  std::optional<Written> ds;
+  cli::DeviceTensors memory(engine());
+  ForwardArguments a = put_pass(memory, problem, options.index_type);
+  Outputs out;
+  out.o = reference::empty_tensor(reference::dtype_of(p.type), {shape.b, shape.t, shape.hv, p.v});
+  a.o = memory.poisoned(out.o.data.size());
+  if (wants_states) {
+    out.final_state = reference::empty_tensor(DType::f32, {shape.sequences(), shape.hv, p.k, p.v});
+    out.final_d = reference::empty_tensor(DType::f32, {shape.sequences(), shape.hv, p.k});
+    a.final_state = aliased && problem.initial_state ? a.initial_state : memory.poisoned(out.final_state.data.size());
+    a.final_d = aliased && problem.initial_d ? a.initial_d : memory.poisoned(out.final_d->data.size());
+  }
+  a.workspace_bytes = operation.workspace_bytes(shape);
+  a.workspace = memory.poisoned(a.workspace_bytes);
   if (options.checkpoints != nullptr) {
-    const Checkpoints& wanted = *options.checkpoints;
+    Checkpoints& wanted = *options.checkpoints;
     a.checkpoint_every = wanted.every;
     const std::int64_t rows = shape.b * shape.t / wanted.every;
-    if (wanted.states) states.emplace(empty_tensor({rows, shape.hv, p.k, p.v}, DType::f32));
-    if (wanted.ds) ds.emplace(empty_tensor({rows, shape.hv, p.k}, DType::f32));
-    if (states) a.checkpoint_state = states->buffer.address();
-    if (ds) a.checkpoint_d = ds->buffer.address();
+    if (wanted.states) {
+      wanted.state = reference::empty_tensor(DType::f32, {rows, shape.hv, p.k, p.v});
+      a.checkpoint_state = memory.poisoned(wanted.state.data.size());
+    }
+    if (wanted.ds) {
+      wanted.d = reference::empty_tensor(DType::f32, {rows, shape.hv, p.k});
+      a.checkpoint_d = memory.poisoned(wanted.d.data.size());
+    }
   }
   std::optional<Placed> placed;
   if (options.placement != nullptr) placed.emplace(problem, *options.placement).fill(a);
+  must(memory.result(), "upload");
   if (options.recorded) {
     launch_recorded(operation, a, options.times);
   } else {
@@ -232,27 +170,21 @@ Outputs launch(const PreparedOperation& operation, const Case& problem, const La
   }
   must(engine().synchronize(), "synchronize");
   if (options.workspace != nullptr) {
-    options.workspace->resize(workspace.bytes());
-    must(workspace.download(options.workspace->data()), "download");
+    options.workspace->resize(a.workspace_bytes);
+    memory.get(a.workspace, *options.workspace);
   }
-
-  if (states) options.checkpoints->state = states->downloaded();
-  if (ds) options.checkpoints->d = ds->downloaded();
-  Outputs out;
-  out.o = placed ? placed->output() : o.downloaded();
-  if (!wants_states) return out;
-  if (aliased && problem.initial_state) {
-    must(initial_state.download(final_state.tensor.data.data()), "download");
-    out.final_state = std::move(final_state.tensor);
+  if (a.checkpoint_state != 0) memory.get(a.checkpoint_state, options.checkpoints->state);
+  if (a.checkpoint_d != 0) memory.get(a.checkpoint_d, options.checkpoints->d);
+  if (placed) {
+    out.o = placed->output();
   } else {
-    out.final_state = final_state.downloaded();
+    memory.get(a.o, out.o);
   }
-  if (aliased && problem.initial_d) {
-    must(initial_d.download(final_d.tensor.data.data()), "download");
-    out.final_d = std::move(final_d.tensor);
-  } else {
-    out.final_d = final_d.downloaded();
+  if (wants_states) {
+    memory.get(a.final_state, out.final_state);
+    memory.get(a.final_d, *out.final_d);
   }
+  must(memory.result(), "download");
   return out;
 }
 
