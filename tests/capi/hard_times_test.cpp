@@ -1,78 +1,23 @@
 // Hosts that throw, memory that ends, and a launch that needs neither memory nor locks: nothing passes through the C
 // interface but a status.
-#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <osdn/osdn.h>
-#include <pthread.h>
 
-#include <cstdlib>
 #include <new>
 #include <stdexcept>
 #include <string>
 
-#include "tests/runtime/null_driver.hpp"
+#include "tests/capi/null_host.hpp"
+#include "tests/runtime/watch.hpp"
 
 namespace {
 
-thread_local long allocations = 0;
-thread_local long locks = 0;
-/// The allocation of this thread that fails, counted from 0; negative: none.
-thread_local long fails_at = -1;
-thread_local bool has_failed = false;
-
-void* allocate(std::size_t bytes) {
-  ++allocations;
-  if (fails_at >= 0 && fails_at-- == 0) {
-    has_failed = true;
-    throw std::bad_alloc();
-  }
-  if (void* memory = std::malloc(bytes != 0 ? bytes : 1)) return memory;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-// The program's own come before those of any library.
-void* operator new(std::size_t bytes) {
-  return allocate(bytes);
-}
-void* operator new[](std::size_t bytes) {
-  return allocate(bytes);
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-extern "C" int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
-  static const auto real = reinterpret_cast<int (*)(pthread_mutex_t*)>(::dlsym(RTLD_NEXT, "pthread_mutex_lock"));
-  ++locks;
-  return real(mutex);
-}
-
-namespace {
-
-osdn_engine_options null_options() {
-  osdn_engine_options options;
-  EXPECT_EQ(osdn_engine_options_init(&options, sizeof(options)), OSDN_OK);
-  options.driver_library = OSDN_NULL_DRIVER;
-  options.nvrtc_library = OSDN_FAKE_NVRTC;
-  options.disk_cache = 0;
-  return options;
-}
-
-null_driver::Books* books() {
-  const auto get =
-      reinterpret_cast<null_driver::GetBooks>(::dlsym(::dlopen(OSDN_NULL_DRIVER, RTLD_NOW), "null_driver_books"));
-  return get == nullptr ? nullptr : get();
-}
+using osdn::capi::testing::null_options;
+using osdn::runtime::testing::allocation_failed;
+using osdn::runtime::testing::fail_allocation;
+using osdn::runtime::testing::fail_no_allocation;
+using osdn::runtime::testing::fresh_books;
+using osdn::runtime::testing::Watch;
 
 /// An engine on the driver that only keeps books, and an operation of it.
 class Capi : public ::testing::Test {
@@ -112,15 +57,14 @@ TEST_F(Capi, ALaunchTakesNoMemoryAndNoLock) {
   osdn_counters before{};
   before.struct_size = sizeof(before);
   ASSERT_EQ(osdn_engine_counters(engine_, &before), OSDN_OK);
-  null_driver::Books* const driver = books();
-  ASSERT_NE(driver, nullptr);
-  driver->recording = false;  // the driver's own are not the launch's
-  const long allocated = allocations;
-  const long locked = locks;
-  EXPECT_EQ(osdn_launch_forward(operation_, &all, nullptr), OSDN_OK) << osdn_last_error();
-  EXPECT_EQ(allocations - allocated, 0);
-  EXPECT_EQ(locks - locked, 0);
-  driver->recording = true;
+  fresh_books().recording = false;  // the driver's own are not the launch's
+  const Watch watch;
+  const osdn_status launched = osdn_launch_forward(operation_, &all, nullptr);
+  const Watch::Counts counts = watch.counts();
+  EXPECT_EQ(launched, OSDN_OK) << osdn_last_error();
+  EXPECT_EQ(counts.allocations, 0);
+  EXPECT_EQ(counts.locks, 0);
+  EXPECT_EQ(counts.environment, 0);
   osdn_counters after = before;
   ASSERT_EQ(osdn_engine_counters(engine_, &after), OSDN_OK);
   EXPECT_EQ(after.launches, before.launches + 1);
@@ -131,11 +75,10 @@ template <class Call>
 int fail_each(Call&& call) {
   int failures = 0;
   for (long at = 0; at < 100000; ++at) {
-    has_failed = false;
-    fails_at = at;
+    fail_allocation(at);
     const osdn_status status = call();
-    fails_at = -1;
-    if (!has_failed) {
+    fail_no_allocation();
+    if (!allocation_failed()) {
       EXPECT_EQ(status, OSDN_OK) << osdn_last_error();
       return failures;
     }
@@ -149,8 +92,7 @@ int fail_each(Call&& call) {
 }
 
 TEST_F(Capi, WithoutMemoryThereIsAStatus) {
-  ASSERT_NE(books(), nullptr);
-  books()->recording = false;  // a driver that needs memory of its own would fail in its own ways
+  fresh_books().recording = false;  // a driver that needs memory of its own would fail in its own ways
   osdn_problem problem;
   ASSERT_EQ(osdn_problem_init(&problem, sizeof(problem)), OSDN_OK);
   EXPECT_GT(fail_each([&] {
@@ -162,7 +104,7 @@ TEST_F(Capi, WithoutMemoryThereIsAStatus) {
               osdn_engine* engine = nullptr;
               const osdn_engine_options options = null_options();
               const osdn_status status = osdn_engine_create(&options, &engine);
-              fails_at = -1;
+              fail_no_allocation();
               EXPECT_EQ(engine == nullptr, status != OSDN_OK);
               osdn_engine_destroy(engine);
               return status;
@@ -171,7 +113,7 @@ TEST_F(Capi, WithoutMemoryThereIsAStatus) {
   EXPECT_GT(fail_each([&] {
               osdn_operation* operation = nullptr;
               const osdn_status status = osdn_prepare_text(engine_, text, nullptr, &operation);
-              fails_at = -1;
+              fail_no_allocation();
               EXPECT_EQ(operation == nullptr, status != OSDN_OK);
               osdn_operation_destroy(operation);
               return status;
@@ -180,7 +122,7 @@ TEST_F(Capi, WithoutMemoryThereIsAStatus) {
   EXPECT_GT(fail_each([&] {
               std::uint64_t address = 0;
               const osdn_status status = osdn_allocate(engine_, 64, &address);
-              fails_at = -1;
+              fail_no_allocation();
               EXPECT_EQ(address == 0, status != OSDN_OK);
               if (status != OSDN_OK) return status;
               return osdn_free(engine_, address);
@@ -189,9 +131,9 @@ TEST_F(Capi, WithoutMemoryThereIsAStatus) {
   // A message that finds no memory is a message all the same.
   osdn_forward_arguments wrong = arguments();
   wrong.q = 0;
-  fails_at = 0;
+  fail_allocation(0);
   EXPECT_NE(osdn_launch_forward(operation_, &wrong, nullptr), OSDN_OK);
-  fails_at = -1;
+  fail_no_allocation();
   EXPECT_STRNE(osdn_last_error(), "");
   // And the engine goes on.
   const osdn_forward_arguments all = arguments();

@@ -10,6 +10,8 @@
 namespace {
 
 thread_local osdn::runtime::testing::Watch::Counts seen;
+thread_local long fails_at = -1;
+thread_local bool has_failed = false;
 
 template <class F>
 F next(const char* name) {
@@ -18,6 +20,10 @@ F next(const char* name) {
 
 void* allocate_or_null(std::size_t bytes) noexcept {
   ++seen.allocations;
+  if (fails_at >= 0 && fails_at-- == 0) {
+    has_failed = true;
+    return nullptr;
+  }
   return std::malloc(bytes != 0 ? bytes : 1);
 }
 
@@ -77,6 +83,19 @@ Watch::Watch() : begin_(seen) {}
 
 Watch::Counts Watch::counts() const {
   return {seen.allocations - begin_.allocations, seen.locks - begin_.locks, seen.environment - begin_.environment};
+}
+
+void fail_allocation(long at) {
+  fails_at = at;
+  has_failed = false;
+}
+
+void fail_no_allocation() {
+  fails_at = -1;
+}
+
+bool allocation_failed() {
+  return has_failed;
 }
 
 }  // namespace osdn::runtime::testing

@@ -1,4 +1,5 @@
-// Counts what this thread does that a launch must not do: allocate, lock, look into the environment.
+// Counts what this thread does that a launch must not do: allocate, lock, look into the environment. And lets it run
+// out of memory.
 #pragma once
 
 namespace osdn::runtime::testing {
@@ -17,5 +18,12 @@ class Watch {
  private:
   Counts begin_;
 };
+
+/// Fails one allocation of this thread by `new`, counted from 0 from here on.
+void fail_allocation(long at);
+/// No more, if it has not come to that.
+void fail_no_allocation();
+/// Whether it came to that.
+[[nodiscard]] bool allocation_failed();
 
 }  // namespace osdn::runtime::testing
