@@ -50,6 +50,7 @@ int ctas_per_head(const Phase& phase, const Problem& problem, const Config& conf
 expected<KernelPlan> plan_kernel(const Phase& phase, const Problem& problem, const Config& config,
                                  const Architecture& architecture) {
   KernelPlan kernel;
+  kernel.of = &phase;
   kernel.phase = phase.name;
   kernel.entry = entry(phase);
   kernel.source = render(phase, problem, config);

@@ -23,8 +23,11 @@ struct Header {
   std::string_view text;
 };
 
+struct Phase;
+
 /// One kernel of a plan: what to compile and how to launch it.
 struct KernelPlan {
+  const Phase* of = nullptr;    ///< static storage
   std::string phase;            ///< "preconditioner", "delta_rule"
   std::string entry;            ///< extern "C" name of the __global__ function
   std::string source;           ///< prologue of constants + one include + one instantiation
@@ -99,12 +102,18 @@ struct Plan {
     std::size_t cut_rounds_offset = 0;
     std::size_t bytes = 0;  ///< 0 without a preconditioner, where nothing is cut, and for decoding
   };
-  [[nodiscard]] Workspace workspace(const Shape& shape) const;
 
+  /// What of a pass depends on its shape.
+  struct Shaped {
+    Cutting cutting;
+    Workspace workspace;
+    /// In order. A number of CTAs that leaves 63 bits is given as the largest one.
+    Launches launches;
+  };
+  [[nodiscard]] Shaped at(const Shape& shape) const;
   [[nodiscard]] Cutting cutting(const Shape& shape) const;
-
-  /// What a pass at this shape launches, in order. A number of CTAs that leaves 63 bits is returned as the largest one.
-  [[nodiscard]] Launches launches(const Shape& shape) const;
+  [[nodiscard]] Workspace workspace(const Shape& shape) const;
+  [[nodiscard]] Launches launches(const Shape& shape) const { return at(shape).launches; }
 };
 
 /// Checks problem and config against the architecture and renders the kernels.

@@ -3,7 +3,6 @@
 #include <bit>
 #include <initializer_list>
 #include <limits>
-#include <string_view>
 
 #include "generator/fused.hpp"
 #include "generator/plan.hpp"
@@ -127,29 +126,30 @@ Cutting cutting(const Problem& problem, const Config& config, const Architecture
   return segment == 0 ? Cutting{} : cut_at(config, segment, shape);
 }
 
-Launches Plan::launches(const Shape& shape) const {
-  const Cutting cutting = this->cutting(shape);
-  Launches out;
+Plan::Shaped Plan::at(const Shape& shape) const {
+  Shaped out{this->cutting(shape), {}, {}};
+  const Cutting& cutting = out.cutting;
   const auto add = [&](const Phase& phase, bool per_segment, int pass = 0) {
     for (std::size_t i = 0; i < kernels.size(); ++i) {
-      if (kernels[i].phase != phase.name) continue;
+      if (kernels[i].of != &phase) continue;
       const std::int64_t items = per_segment ? cutting.segments : shape.sequences();
       std::int64_t ctas = product_or_largest({items, shape.hv, kernels[i].ctas_per_head});
       if (kernels[i].most_ctas != 0) ctas = std::min<std::int64_t>(ctas, kernels[i].most_ctas);
-      out.add({i, ctas, pass});
+      out.launches.add({i, ctas, pass});
     }
   };
   if (is_decode(problem)) {
     add(decode, false);
     return out;
   }
+  out.workspace = workspace_of(problem, config, cutting, shape);
   if (config.schedule == Schedule::hopper_fused) {
     const FusedGrid grid = fused_grid(problem, config, architecture, shape);
-    out.add({.kernel = 0,
-             .ctas = grid.preconditioners + grid.chains,
-             .preconditioners = static_cast<int>(grid.preconditioners),
-             .zeros_offset = workspace(shape).progress_offset,
-             .zeros = progress_words(shape)});
+    out.launches.add({.kernel = 0,
+                      .ctas = grid.preconditioners + grid.chains,
+                      .preconditioners = static_cast<int>(grid.preconditioners),
+                      .zeros_offset = out.workspace.progress_offset,
+                      .zeros = progress_words(shape)});
     return out;
   }
   const bool preconditioned = problem.precondition != Precondition::none;

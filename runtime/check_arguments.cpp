@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "generator/fields.hpp"
-#include "runtime/decode_pass.hpp"
 #include "runtime/row_layout.hpp"
 #include "runtime/tensors.hpp"
 
@@ -47,16 +46,17 @@ expected<void> check_presence(const generator::Plan& plan, const ForwardArgument
   return {};
 }
 
-expected<void> check_grids(const generator::Plan& plan, const Shape& shape) {
+expected<void> check_grids(const Call& call) {
   constexpr std::int64_t limit = std::numeric_limits<std::int32_t>::max();
-  for (const generator::Launch& launch : plan.launches(shape)) {
+  const Shape& shape = call.arguments.shape;
+  for (const generator::Launch& launch : call.shaped.launches) {
     if (launch.ctas > limit) {
-      const generator::KernelPlan& kernel = plan.kernels[launch.kernel];
-      if (plan.cutting(shape).cut) {
+      const generator::KernelPlan& kernel = call.plan.kernels[launch.kernel];
+      if (call.shaped.cutting.cut) {
         return invalid(fmt::format(
             "the grid of {} would have {} CTAs with {}; at most {} are allowed: split the batch, or choose a "
             "longer segment or cut = never",
-            kernel.entry, launch.ctas, to_string(plan.config), limit));
+            kernel.entry, launch.ctas, to_string(call.plan.config), limit));
       }
       return invalid(fmt::format(
           "the grid of {} would have sequences {} * hv {} * {} CTAs; at most {} are allowed: split the batch",
@@ -130,28 +130,26 @@ Error wrong_arguments(std::string_view operation, std::string_view takes) {
   return invalid(fmt::format("the operation is {}; it is launched with {}", operation, takes));
 }
 
-expected<void> check_on_sight(const generator::Plan& plan, const DecodeArguments& arguments) {
-  const ForwardArguments pass = pass_of(arguments);
-  if (auto good = validate(arguments.shape); !good) return good;
-  if (auto good = validate(arguments.hyperparameters, plan.problem); !good) return good;
-  if (auto good = check_grids(plan, arguments.shape); !good) return good;
-  if (auto good = check_pools(plan, arguments); !good) return good;
-  if (auto good = check_checkpoints(plan, pass); !good) return good;
-  if (auto good = check_presence(plan, pass); !good) return good;
-  if (auto good = check_strides(plan.problem, pass); !good) return good;
-  return check_alignment(tensors(plan, arguments));
+expected<void> check_on_sight(const Call& call, const DecodeArguments& step) {
+  const generator::Plan& plan = call.plan;
+  if (auto good = validate(step.hyperparameters, plan.problem); !good) return good;
+  if (auto good = check_grids(call); !good) return good;
+  if (auto good = check_pools(plan, step); !good) return good;
+  if (auto good = check_checkpoints(plan, call.arguments); !good) return good;
+  if (auto good = check_presence(plan, call.arguments); !good) return good;
+  if (auto good = check_strides(call.arguments, call.rows); !good) return good;
+  return check_alignment(tensors(call, step));
 }
 
-expected<void> check_on_sight(const generator::Plan& plan, const ForwardArguments& arguments) {
-  if (auto good = validate(arguments.shape); !good) return good;
-  if (auto good = validate(arguments.hyperparameters, plan.problem); !good) return good;
-  if (auto good = check_grids(plan, arguments.shape); !good) return good;
-  if (auto good = check_presence(plan, arguments); !good) return good;
-  if (auto good = check_strides(plan.problem, arguments); !good) return good;
-  if (auto good = check_checkpoints(plan, arguments); !good) return good;
-  const std::size_t needed = plan.workspace(arguments.shape).bytes;
-  if (auto good = check_workspace(arguments, needed); !good) return good;
-  return check_alignment(tensors(plan, arguments, needed));
+expected<void> check_on_sight(const Call& call) {
+  const ForwardArguments& arguments = call.arguments;
+  if (auto good = validate(arguments.hyperparameters, call.plan.problem); !good) return good;
+  if (auto good = check_grids(call); !good) return good;
+  if (auto good = check_presence(call.plan, arguments); !good) return good;
+  if (auto good = check_strides(arguments, call.rows); !good) return good;
+  if (auto good = check_checkpoints(call.plan, arguments); !good) return good;
+  if (auto good = check_workspace(arguments, call.shaped.workspace.bytes); !good) return good;
+  return check_alignment(tensors(call));
 }
 
 }  // namespace osdn::runtime

@@ -27,8 +27,9 @@ bool unknown(cuda::Result result) {
 /// How many bytes from its address on belong to live device allocations. Neighbouring allocations are followed: an
 /// allocator that maps memory piece by piece hands out tensors that span several.
 expected<std::uint64_t> bytes_held(const Driver& driver, const Tensor& tensor) {
+  const std::uint64_t wanted = tensor.bytes();
   std::uint64_t covered = 0;
-  while (covered < tensor.bytes) {
+  while (covered < wanted) {
     cuda::DeviceAddress base = 0;
     std::size_t bytes = 0;
     const DevicePointer at = tensor.address + covered;
@@ -68,20 +69,21 @@ expected<void> check_range(const DeviceContext& device, const Tensor& tensor) {
   if (result != cuda::success) return driver.error(result, fmt::format("asking what memory {} is", tensor.name));
   if (kind == cuda::memory_type_host) return {};  // pinned host memory that the device can reach: no range to ask for
   if (auto good = check_device(device, tensor); !good) return good;
+  const std::uint64_t bytes = tensor.bytes();
   const auto covered = bytes_held(driver, tensor);
   if (!covered) return covered.error();
-  if (*covered < tensor.bytes) {
+  if (*covered < bytes) {
     return invalid(fmt::format("{} is 0x{:x} and needs {} bytes at this shape, but its allocation ends after {}",
-                               tensor.name, tensor.address, tensor.bytes, *covered));
+                               tensor.name, tensor.address, bytes, *covered));
   }
   return {};
 }
 
 /// One without strides is a single row.
 RowLayout rows_of(const Tensor& tensor) {
-  if (!tensor.rows.empty()) return tensor.rows;
+  if (tensor.rows != nullptr) return *tensor.rows;
   constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
-  return {1, 1, 1, static_cast<std::int64_t>(std::min(tensor.bytes, most)), 1};
+  return {1, 1, 1, static_cast<std::int64_t>(std::min(tensor.bytes(), most)), 1};
 }
 
 bool overlap(const Tensor& a, const Tensor& b) {
@@ -105,7 +107,7 @@ expected<void> check_overlaps(const std::vector<Tensor>& used) {
       const Tensor& b = used[j];
       if ((!a.written && !b.written) || !overlap(a, b) || allowed_alias(a, b)) continue;
       return invalid(fmt::format("{} [0x{:x}, +{}) and {} [0x{:x}, +{}) overlap, and {} is written", a.name, a.address,
-                                 a.bytes, b.name, b.address, b.bytes, b.written ? b.name : a.name));
+                                 a.bytes(), b.name, b.address, b.bytes(), b.written ? b.name : a.name));
     }
   }
   return {};
@@ -137,7 +139,7 @@ expected<std::vector<std::byte>> read_back(const Driver& driver, const Tensor& t
   if (const auto result = driver.stream_synchronize(stream); result != cuda::success) {
     return driver.error(result, fmt::format("waiting for the stream before reading {}", tensor.name));
   }
-  std::vector<std::byte> bytes(tensor.bytes);
+  std::vector<std::byte> bytes(tensor.bytes());
   if (const auto result = driver.copy_to_host(bytes.data(), tensor.address, bytes.size()); result != cuda::success) {
     return driver.error(result, fmt::format("reading {}", tensor.name));
   }
@@ -172,7 +174,7 @@ template <class All>
 std::vector<Tensor> those_used(const All& all) {
   std::vector<Tensor> used;
   for (const Tensor& tensor : all) {
-    if (tensor.address != 0 && tensor.bytes != 0) used.push_back(tensor);
+    if (tensor.address != 0 && tensor.bytes() != 0) used.push_back(tensor);
   }
   return used;
 }
@@ -237,25 +239,24 @@ expected<void> check_slots(const Driver& driver, const std::vector<Tensor>& used
 
 }  // namespace
 
-expected<void> check_thoroughly(const DeviceContext& device, const generator::Plan& plan,
-                                const ForwardArguments& arguments, cuda::Stream stream) {
+expected<void> check_thoroughly(const DeviceContext& device, const Call& call, cuda::Stream stream) {
   const ContextScope scope(device);
   const Driver& driver = device.driver();
   if (scope.result() != cuda::success) return driver.error(scope.result(), "entering the context");
-  const std::vector<Tensor> used = those_used(tensors(plan, arguments, plan.workspace(arguments.shape).bytes));
+  const std::vector<Tensor> used = those_used(tensors(call));
   if (auto good = check_places(device, used); !good) return good;
-  return check_cu_seqlens(driver, used, arguments.cu_seqlens_type, arguments.shape.t, stream);
+  return check_cu_seqlens(driver, used, call.arguments.cu_seqlens_type, call.arguments.shape.t, stream);
 }
 
-expected<void> check_thoroughly(const DeviceContext& device, const generator::Plan& plan,
-                                const DecodeArguments& arguments, cuda::Stream stream) {
+expected<void> check_thoroughly(const DeviceContext& device, const Call& call, const DecodeArguments& step,
+                                cuda::Stream stream) {
   const ContextScope scope(device);
   const Driver& driver = device.driver();
   if (scope.result() != cuda::success) return driver.error(scope.result(), "entering the context");
-  const std::vector<Tensor> used = those_used(tensors(plan, arguments));
+  const std::vector<Tensor> used = those_used(tensors(call, step));
   if (auto good = check_places(device, used); !good) return good;
-  if (auto good = check_slots(driver, used, arguments, stream); !good) return good;
-  return check_cu_seqlens(driver, used, arguments.cu_seqlens_type, arguments.shape.t, stream);
+  if (auto good = check_slots(driver, used, step, stream); !good) return good;
+  return check_cu_seqlens(driver, used, step.cu_seqlens_type, step.shape.t, stream);
 }
 
 }  // namespace osdn::runtime

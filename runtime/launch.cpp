@@ -1,15 +1,15 @@
-// The launch path: no lock, no allocation, no look-up, no synchronisation.
+// The launch path: no lock, no allocation, no look-up, no synchronisation, and nothing worked out twice.
 #include <fmt/format.h>
 
 #include <cmath>
 #include <utility>
 
 #include "generator/fields.hpp"
+#include "runtime/call.hpp"
 #include "runtime/check_arguments.hpp"
 #include "runtime/decode_pass.hpp"
 #include "runtime/fork_guard.hpp"
 #include "runtime/prepared.hpp"
-#include "runtime/row_layout.hpp"
 #include "runtime/tensor_maps.hpp"
 #include "templates/parameters.cuh"
 
@@ -36,19 +36,20 @@ void set_strides(ForwardParameters& p, const runtime::RowLayouts& rows) {
   p.log_gamma_strides = strides_of(rows.log_gamma);
 }
 
-void set_workspace(ForwardParameters& p, const generator::Plan& plan, const ForwardArguments& a) {
-  const auto workspace = plan.workspace(a.shape);
-  const generator::Cutting cutting = plan.cutting(a.shape);
+void set_workspace(ForwardParameters& p, const runtime::Call& call) {
+  const generator::Plan& plan = call.plan;
+  const generator::Plan::Workspace& workspace = call.shaped.workspace;
+  const generator::Cutting& cutting = call.shaped.cutting;
   p.segment = cutting.cut ? cutting.segment : whole_sequence;
   p.segments = cutting.cut ? cutting.segments : p.sequences;
   const bool preconditioned = plan.problem.precondition != Precondition::none;
-  const auto at = [&](std::size_t offset) { return pointer<float>(a.workspace + offset); };
+  const auto at = [&](std::size_t offset) { return pointer<float>(call.arguments.workspace + offset); };
   if (preconditioned) {
     p.gain = at(workspace.gain_offset);
     p.d_chunks = at(workspace.d_chunks_offset);
   }
   if (plan.config.schedule == Schedule::hopper_fused) {
-    p.progress = pointer<unsigned>(a.workspace + workspace.progress_offset);
+    p.progress = pointer<unsigned>(call.arguments.workspace + workspace.progress_offset);
   }
   p.cut_d = plan.config.cut_d;
   if (!cutting.cut) return;
@@ -57,11 +58,13 @@ void set_workspace(ForwardParameters& p, const generator::Plan& plan, const Forw
   if (!preconditioned) return;
   p.segment_d = at(workspace.segment_d_offset);
   p.segment_ends = at(workspace.segment_ends_offset);
-  p.segment_moves = pointer<int>(a.workspace + workspace.segment_moves_offset);
-  p.cut_rounds = pointer<int>(a.workspace + workspace.cut_rounds_offset);
+  p.segment_moves = pointer<int>(call.arguments.workspace + workspace.segment_moves_offset);
+  p.cut_rounds = pointer<int>(call.arguments.workspace + workspace.cut_rounds_offset);
 }
 
-ForwardParameters parameters(const generator::Plan& plan, const ForwardArguments& a) {
+ForwardParameters parameters(const runtime::Call& call) {
+  const generator::Plan& plan = call.plan;
+  const ForwardArguments& a = call.arguments;
   ForwardParameters p{};
   p.tokens = a.shape.t;
   p.sequences = a.shape.sequences();
@@ -85,8 +88,8 @@ ForwardParameters parameters(const generator::Plan& plan, const ForwardArguments
   }
   p.checkpoint_state = pointer<void>(a.checkpoint_state);
   p.checkpoint_d = pointer<float>(a.checkpoint_d);
-  set_strides(p, runtime::row_layouts(plan.problem, a));
-  set_workspace(p, plan, a);
+  set_strides(p, call.rows);
+  set_workspace(p, call);
   const Hyperparameters& h = a.hyperparameters;
   p.eta = h.eta;
   p.d_min = h.d_min;
@@ -99,11 +102,11 @@ ForwardParameters parameters(const generator::Plan& plan, const ForwardArguments
   return p;
 }
 
-DecodeParameters parameters(const generator::Plan& plan, const DecodeArguments& a) {
+DecodeParameters parameters(const runtime::Call& call, const DecodeArguments& step) {
   DecodeParameters p{};
-  p.pass = parameters(plan, runtime::pass_of(a));
-  p.slots = pointer<const int>(a.state_slots);
-  p.output_slots = pointer<const int>(a.output_slots);
+  p.pass = parameters(call);
+  p.slots = pointer<const int>(step.state_slots);
+  p.output_slots = pointer<const int>(step.output_slots);
   return p;
 }
 
@@ -114,46 +117,53 @@ expected<void> PreparedState::launch(const ForwardArguments& arguments, Stream s
   if (generator::is_decode(plan_.problem)) return runtime::wrong_arguments("osdn_decode", "DecodeArguments");
   // An empty batch is as legal as an empty sequence; there is nothing to write for it.
   if (arguments.shape.b == 0 && !arguments.shape.packed()) return {};
-  if (auto good = runtime::check_on_sight(plan_, arguments); !good) return good;
+  if (auto good = osdn::validate(arguments.shape); !good) return good;
+  const runtime::Call call(plan_, arguments);
+  if (auto good = runtime::check_on_sight(call); !good) return good;
   auto* const on = static_cast<cuda::Stream>(stream);
   if (validate_) {
-    if (auto good = runtime::check_thoroughly(*device_, plan_, arguments, on); !good) return good;
+    if (auto good = runtime::check_thoroughly(*device_, call, on); !good) return good;
   }
-  return enqueue(arguments, on);
+  return enqueue(call, on);
 }
 
 expected<void> PreparedState::launch(const DecodeArguments& arguments, Stream stream) const {
   if (runtime::forked()) return runtime::after_fork();
   if (!generator::is_decode(plan_.problem)) return runtime::wrong_arguments("osdn_forward", "ForwardArguments");
   if (arguments.shape.b == 0 && !arguments.shape.packed()) return {};
-  if (auto good = runtime::check_on_sight(plan_, arguments); !good) return good;
+  if (auto good = osdn::validate(arguments.shape); !good) return good;
+  const ForwardArguments pass = runtime::pass_of(arguments);
+  const runtime::Call call(plan_, pass);
+  if (auto good = runtime::check_on_sight(call, arguments); !good) return good;
   auto* const on = static_cast<cuda::Stream>(stream);
   if (validate_) {
-    if (auto good = runtime::check_thoroughly(*device_, plan_, arguments, on); !good) return good;
+    if (auto good = runtime::check_thoroughly(*device_, call, arguments, on); !good) return good;
   }
-  DecodeParameters values = parameters(plan_, arguments);
-  return enqueue_all({arguments.shape, 0, {&values, nullptr}, values.pass}, on);
+  DecodeParameters values = parameters(call, arguments);
+  return enqueue_all({call, {&values, nullptr}, values.pass}, on);
 }
 
 expected<void> PreparedState::launch_kernel_alone(std::size_t kernel, const ForwardArguments& arguments,
                                                   Stream stream) const {
-  if (auto good = runtime::check_on_sight(plan_, arguments); !good) return good;
-  return enqueue(arguments, static_cast<cuda::Stream>(stream), kernel);
+  if (auto good = osdn::validate(arguments.shape); !good) return good;
+  const runtime::Call call(plan_, arguments);
+  if (auto good = runtime::check_on_sight(call); !good) return good;
+  return enqueue(call, static_cast<cuda::Stream>(stream), kernel);
 }
 
-expected<void> PreparedState::enqueue(const ForwardArguments& arguments, cuda::Stream stream,
+expected<void> PreparedState::enqueue(const runtime::Call& call, cuda::Stream stream,
                                       std::optional<std::size_t> only) const {
-  ForwardParameters values = parameters(plan_, arguments);
+  ForwardParameters values = parameters(call);
   HopperMaps maps{};
   if (plan_.config.schedule != Schedule::portable) {
-    if (auto made = runtime::make_tensor_maps(device_->driver(), plan_, arguments, maps); !made) return made;
+    if (auto made = runtime::make_tensor_maps(device_->driver(), call, maps); !made) return made;
   }
-  return enqueue_all({arguments.shape, arguments.workspace, {&values, &maps}, values}, stream, only);
+  return enqueue_all({call, {&values, &maps}, values}, stream, only);
 }
 
 expected<void> PreparedState::enqueue_all(const Pass& pass, cuda::Stream stream,
                                           std::optional<std::size_t> only) const {
-  for (const generator::Launch& launch : plan_.launches(pass.shape)) {
+  for (const generator::Launch& launch : pass.call.shaped.launches) {
     // Without corrections in between nothing has settled: what is left to the last launch of a cut preconditioner would
     // be the whole sequence, and say nothing of the pass.
     if (only && (launch.kernel != *only || launch.pass == settle_pass)) continue;
@@ -184,8 +194,8 @@ cuda::Result PreparedState::launch_kernel(const generator::Launch& launch, const
                                           cuda::Stream stream) const {
   const generator::KernelPlan& kernel = plan_.kernels[launch.kernel];
   if (launch.zeros != 0) {
-    const auto cleared =
-        device_->driver().fill_words_async(pass.workspace + launch.zeros_offset, 0, launch.zeros, stream);
+    const auto cleared = device_->driver().fill_words_async(pass.call.arguments.workspace + launch.zeros_offset, 0,
+                                                            launch.zeros, stream);
     if (cleared != cuda::success) return cleared;
   }
   KernelArguments arguments = pass.arguments;

@@ -8,6 +8,7 @@
 
 #include "generator/plan.hpp"
 #include "osdn/engine.hpp"
+#include "runtime/call.hpp"
 #include "runtime/loaded_kernel.hpp"
 
 namespace osdn {
@@ -39,13 +40,12 @@ class PreparedState {
                                                    Stream stream) const;
 
  private:
-  [[nodiscard]] expected<void> enqueue(const ForwardArguments& arguments, runtime::cuda::Stream stream,
+  [[nodiscard]] expected<void> enqueue(const runtime::Call& call, runtime::cuda::Stream stream,
                                        std::optional<std::size_t> only = {}) const;
   /// Parameters and tensor maps, of which a kernel takes as many as it has parameters.
   using KernelArguments = std::array<void*, 2>;
   struct Pass {
-    const Shape& shape;
-    DevicePointer workspace;
+    const runtime::Call& call;
     KernelArguments arguments;
     ForwardParameters& turning;  ///< the part of the parameters that says which launch of the pass it is
   };

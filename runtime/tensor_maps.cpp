@@ -7,8 +7,6 @@
 #include <string>
 #include <utility>
 
-#include "runtime/row_layout.hpp"
-
 namespace osdn::runtime {
 namespace {
 
@@ -61,10 +59,10 @@ expected<void> check_rows(const char* name, const RowLayout& rows) {
 
 }  // namespace
 
-expected<void> make_tensor_maps(const Driver& driver, const generator::Plan& plan, const ForwardArguments& a,
-                                HopperMaps& maps) {
+expected<void> make_tensor_maps(const Driver& driver, const Call& call, HopperMaps& maps) {
+  const ForwardArguments& a = call.arguments;
+  const RowLayouts& rows = call.rows;
   if (a.shape.b * a.shape.t == 0) return {};  // nothing is loaded
-  const Problem& problem = plan.problem;
   if (driver.tensor_map_encode_tiled == nullptr) {
     return Error{
         ErrorCode::unsupported,
@@ -73,11 +71,10 @@ expected<void> make_tensor_maps(const Driver& driver, const generator::Plan& pla
                     driver.library),
         ""};
   }
-  const RowLayouts rows = row_layouts(problem, a);
-  for (const auto& [name, layout] : {std::pair("q", rows.q), std::pair("k", rows.k), std::pair("v", rows.v)}) {
-    if (auto good = check_rows(name, layout); !good) return good;
+  for (const auto& [name, layout] : {std::pair("q", &rows.q), std::pair("k", &rows.k), std::pair("v", &rows.v)}) {
+    if (auto good = check_rows(name, *layout); !good) return good;
   }
-  const int type = problem.type == ElementType::bf16 ? cuda::tensor_map_bfloat16 : cuda::tensor_map_float16;
+  const int type = call.plan.problem.type == ElementType::bf16 ? cuda::tensor_map_bfloat16 : cuda::tensor_map_float16;
   auto result = describe(driver, type, a.q, rows.q, maps.q);
   if (result == cuda::success) result = describe(driver, type, a.k, rows.k, maps.k);
   if (result == cuda::success) result = describe(driver, type, a.v, rows.v, maps.v);

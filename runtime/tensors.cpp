@@ -3,8 +3,6 @@
 #include <initializer_list>
 #include <limits>
 
-#include "runtime/decode_pass.hpp"
-
 namespace osdn::runtime {
 namespace {
 
@@ -20,20 +18,18 @@ std::uint64_t product(std::initializer_list<std::int64_t> factors) {
 
 }  // namespace
 
-std::array<Tensor, 14> tensors(const generator::Plan& plan, const ForwardArguments& arguments,
-                               std::size_t workspace_bytes) {
-  const Problem& problem = plan.problem;
+std::array<Tensor, 14> tensors(const Call& call) {
+  const Problem& problem = call.plan.problem;
+  const ForwardArguments& arguments = call.arguments;
+  const RowLayouts& rows = call.rows;
   const Shape& s = arguments.shape;
   const std::int64_t element = problem.type == ElementType::fp32 ? 4 : 2;
   const std::int64_t beta = problem.beta_type == BetaType::fp32 ? 4 : element;
   const std::int64_t index = arguments.cu_seqlens_type == IndexType::int64 ? 8 : 4;
   const auto aligned = [](std::int64_t bytes) { return static_cast<std::size_t>(bytes); };
 
-  const RowLayouts rows = row_layouts(problem, arguments);
   const auto strided = [](const char* name, DevicePointer address, const RowLayout& layout, std::size_t alignment,
-                          bool written = false) {
-    return Tensor{name, address, layout.span_bytes(), alignment, written, layout};
-  };
+                          bool written = false) { return Tensor{name, address, 0, alignment, written, &layout}; };
   const std::uint64_t state_bytes = product({s.sequences(), s.hv, problem.k, problem.v, 4});
   const std::uint64_t d_bytes = product({s.sequences(), s.hv, problem.k, 4});
   const std::int64_t checkpoints = arguments.checkpoint_every > 0 ? s.b * s.t / arguments.checkpoint_every : 0;
@@ -49,20 +45,19 @@ std::array<Tensor, 14> tensors(const generator::Plan& plan, const ForwardArgumen
        strided("o", arguments.o, rows.o, 16, true),
        {"final_state", arguments.final_state, state_bytes, 4, true},
        {"final_d", arguments.final_d, d_bytes, 4, true},
-       {"workspace", arguments.workspace, workspace_bytes, 256, true},
+       {"workspace", arguments.workspace, call.shaped.workspace.bytes, 256, true},
        {"checkpoint_state", arguments.checkpoint_state, product({checkpoints, s.hv, problem.k, problem.v, 4}), 4, true},
        {"checkpoint_d", arguments.checkpoint_d, product({checkpoints, s.hv, problem.k, 4}), 4, true}}};
 }
 
-std::array<Tensor, 15> tensors(const generator::Plan& plan, const DecodeArguments& arguments) {
-  const Problem& problem = plan.problem;
-  const Shape& s = arguments.shape;
-  const DecodeArguments& a = arguments;
-  const auto pass = tensors(plan, pass_of(arguments), 0);
+std::array<Tensor, 15> tensors(const Call& call, const DecodeArguments& a) {
+  const Problem& problem = call.plan.problem;
+  const Shape& s = a.shape;
+  const auto pass = tensors(call);
   const std::int64_t state = problem.state_type == StateType::fp32 ? 4 : 2;
   const auto states = [&](std::int64_t rows) { return product({rows, s.hv, problem.k, problem.v, state}); };
   const auto ds = [&](std::int64_t rows) { return product({rows, s.hv, problem.k, 4}); };
-  const std::int64_t rows = pool_rows(arguments);
+  const std::int64_t rows = pool_rows(a);
   const std::int64_t checkpoints = a.checkpoint_every > 0 ? s.b * s.t / a.checkpoint_every : 0;
   const std::uint64_t table = product({s.sequences(), 4});
   return {{pass[0],

@@ -5,25 +5,27 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "generator/plan.hpp"
 #include "osdn/arguments.hpp"
-#include "runtime/row_layout.hpp"
+#include "runtime/call.hpp"
 
 namespace osdn::runtime {
 
 struct Tensor {
   const char* name;
   DevicePointer address;
-  std::uint64_t bytes;  ///< from the first to the last, gaps between rows included
+  std::uint64_t dense_bytes;  ///< of one without strides
   std::size_t alignment;
   bool written;
-  RowLayout rows{};  ///< of one with strides; empty: it has no gaps
+  const RowLayout* rows = nullptr;  ///< of one with strides, which lies in the Call
+
+  /// From the first to the last, gaps between rows included.
+  [[nodiscard]] std::uint64_t bytes() const { return rows != nullptr ? rows->span_bytes() : dense_bytes; }
 };
 
 /// All tensors of the call, given or not; sizes saturate rather than wrap.
-[[nodiscard]] std::array<Tensor, 14> tensors(const generator::Plan& plan, const ForwardArguments& arguments,
-                                             std::size_t workspace_bytes);
-[[nodiscard]] std::array<Tensor, 15> tensors(const generator::Plan& plan, const DecodeArguments& arguments);
+[[nodiscard]] std::array<Tensor, 14> tensors(const Call& call);
+/// Those of the step that the call was formed of.
+[[nodiscard]] std::array<Tensor, 15> tensors(const Call& call, const DecodeArguments& step);
 
 /// Rows of a step's pools.
 [[nodiscard]] inline std::int64_t pool_rows(const DecodeArguments& arguments) {
