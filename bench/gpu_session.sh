@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that a GPU machine can tell, in one command: environment, correctness of every kernel family, sanitizers, a
-# short tune, the benchmark table. Needs no network. docs/performance.md says what each step is for.
+# Everything that a GPU machine can tell, in one command: environment, correctness of every kernel family, sanitizers,
+# hosts (a server, PyTorch), a short tune, the benchmark table. Needs no network. What for: docs/performance.md.
 #
 #   bench/gpu_session.sh [--out DIR] [--emulator] [--quick] [--limit SECONDS] [--fail STEP]
 #
@@ -28,8 +28,7 @@ done
 bin=$root/bin
 [[ -x $bin/osdn ]] || bin=${OSDN_BUILD:-$root/build}
 [[ -x $bin/osdn && -x $bin/bench_forward ]] || {
-  echo "no programs in $bin: build osdn_program, osdn_tune_worker, bench_forward and bench_device_check, or name the" \
-    "build folder in OSDN_BUILD" >&2
+  echo "no programs in $bin: build them (bench/stage_gpu_session.sh says which), or name the build folder in OSDN_BUILD" >&2
   exit 2
 }
 commit=$(cat "$root/COMMIT" 2>/dev/null || git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)
@@ -202,6 +201,14 @@ table() {
   fi
 }
 
+# What stands between hosts and the kernels: streams and a recorded graph of a C++ program, and PyTorch's, with
+# torch.compile, where it can be imported.
+server() { "${ours[@]}" "$bin/example_server" $([[ $device == gpu ]] || echo "$bin/libosdn_emulator.so"); }
+torch() {
+  OSDN_LIBRARY=$bin/libosdn.so OSDN_EMULATOR_LIBRARY=$bin/libosdn_emulator.so OSDN_INCLUDE=$root/include \
+    PYTHONPATH=$root/python:$PYTHONPATH "${ours[@]}" "$python" "$root/tests/python/run.py" "$root/tests/python"
+}
+
 plot() { summarize >/dev/null && "$python" "$here/plot" "$out"; }
 
 step environment 60 environment
@@ -217,12 +224,18 @@ else
   skip memcheck "compute-sanitizer is not installed here"
   skip racecheck "compute-sanitizer is not installed here"
 fi
+step server 30 server
+if [[ -z $python ]] || ! "$python" -c 'import numpy' 2>/dev/null; then
+  skip torch "there is no python3 with numpy here"
+else
+  step torch 90 torch
+fi
 step tune 80 tune
 step table 240 table "$((limit - SECONDS > 270 ? 230 : limit - SECONDS - 15))"
 [[ -z $python ]] || step plot 20 plot
 
 passed=1
-for name in environment family golden memcheck racecheck tune table ${python:+plot}; do
+for name in environment family golden memcheck racecheck server torch tune table ${python:+plot}; do
   case $(status_of "$name") in passed | skipped) ;; *) passed=0 ;; esac
 done
 summarize

@@ -22,17 +22,17 @@ while (($# > 0)); do
 done
 [[ -n $folder ]] || { sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2; }
 
-programs=(osdn osdn-tune-worker bench_forward bench_device_check libosdn_emulator.so)
+programs=(osdn osdn-tune-worker bench_forward bench_device_check example_server libosdn.so libosdn_emulator.so)
 for program in "${programs[@]}"; do
   [[ -e $build/$program ]] || {
-    echo "$build/$program is not there: cmake --build build --target osdn_program osdn_tune_worker osdn_emulator" \
-      "bench_forward bench_device_check" >&2
+    echo "$build/$program is not there: cmake --build build --target osdn_program osdn_tune_worker osdn_shared" \
+      "osdn_emulator bench_forward bench_device_check example_server" >&2
     exit 1
   }
 done
 
-rm -rf "${folder:?}/bin" "${folder:?}/lib"
-mkdir -p "$folder"/{bin,lib,bench/data,tests/data/golden,wheels}
+rm -rf "${folder:?}"/{bin,lib,include,python,tests/python}
+mkdir -p "$folder"/{bin,lib,bench/data,include/osdn,python/osdn,tests/data/golden,tests/python,wheels}
 for program in "${programs[@]}"; do
   cp "$build/$program" "$folder/bin/"
   strip --strip-unneeded "$folder/bin/$program"
@@ -45,6 +45,9 @@ for program in "${programs[@]}"; do ldd "$build/$program"; done |
 cp "$root"/bench/{gpu_session.sh,peers.py,peers_torch.py,summary.py,plot} "$folder/bench/"
 cp "$root/bench/data/shapes.json" "$folder/bench/data/"
 cp "$root"/tests/data/golden/*.safetensors "$folder/tests/data/golden/"
+cp "$root"/python/osdn/*.py "$folder/python/osdn/"
+cp "$root"/tests/python/*.py "$folder/tests/python/"
+cp -r "$root"/include/osdn/{osdn.h,c} "$folder/include/osdn/"
 [[ -z $wheels ]] || cp "$wheels"/*.whl "$folder/wheels/"
 git -C "$root" describe --always --dirty >"$folder/COMMIT" 2>/dev/null || echo unknown >"$folder/COMMIT"
 [[ -z $archive ]] || tar -C "$(dirname "$folder")" -czf "$archive" "$(basename "$folder")"
