@@ -103,8 +103,15 @@ have_nvrtc() {
   return 1
 }
 
-# Fetches the wheel with pip, which knows the network's package index, checks its hash, and keeps the two libraries
-# that the compiler consists of. The one that is opened by name is moved into place last.
+# fetch_wheel REQUIREMENTS FOLDER: with pip, which knows the network's package index; its hash is checked. Unpacks it into
+# FOLDER/wheel.
+fetch_wheel() {
+  quietly 3 python3 -m pip download --disable-pip-version-check --no-cache-dir --no-deps --only-binary=:all: \
+    --require-hashes --requirement "$1" --dest "$2" &&
+    python3 -m zipfile --extract "$2"/*.whl "$2/wheel"
+}
+
+# Keeps the two libraries that the compiler consists of. The one that is opened by name is moved into place last.
 install_nvrtc() {
   local major=13 work wheel
   [[ -z ${1:-} ]] || (($1 >= 13)) || major=12
@@ -114,18 +121,37 @@ install_nvrtc() {
   # shellcheck disable=SC2064
   trap "rm -rf $(printf %q "$work")" EXIT
   wheel=$(sed -n 's/^\(nvidia[^ ]*\).*/\1/p' "$project/scripts/lib/nvrtc-$major.txt")
-  quietly 3 python3 -m pip download --disable-pip-version-check --no-cache-dir --no-deps --only-binary=:all: \
-    --require-hashes --requirement "$project/scripts/lib/nvrtc-$major.txt" --dest "$work" ||
+  fetch_wheel "$project/scripts/lib/nvrtc-$major.txt" "$work" ||
     die "pip could not fetch the wheel $wheel (is the package index reachable?)." \
       "Without a network: fetch it elsewhere with 'pip download --no-deps $wheel', unzip it, and copy" \
       "libnvrtc.so.$major and libnvrtc-builtins.so.$major.* into $nvrtc_folder," \
       "or set OSDN_NVRTC_LIBRARY to a libnvrtc.so.12 or later that is already there."
-  python3 -m zipfile --extract "$work"/*.whl "$work/wheel"
   mv -f "$work"/wheel/nvidia/*/lib/libnvrtc-builtins.so.* "$nvrtc_folder/"
   mv -f "$work"/wheel/*.dist-info/licenses/License.txt "$nvrtc_folder/License-$major.txt"
   mv -f "$work"/wheel/nvidia/*/lib/libnvrtc.so."$major" "$nvrtc_folder/"
   rm -rf "$work"
   trap - EXIT
+}
+
+# Tests that read machine code need a disassembler; where none can be had they are skipped, and say so.
+disassembler() {
+  [[ -z ${OSDN_NVDISASM:-} ]] && ! command -v nvdisasm >/dev/null || return 0
+  local folder=${nvrtc_folder%/*}/nvdisasm work
+  if [[ ! -x $folder/nvdisasm ]]; then
+    say "fetching nvdisasm, CUDA's disassembler, into $folder"
+    mkdir -p "$folder"
+    work=$(mktemp -d "$folder/.incoming.XXXXXX")
+    if fetch_wheel "$project/scripts/lib/nvdisasm.txt" "$work"; then
+      chmod +x "$work"/wheel/nvidia/*/bin/nvdisasm
+      mv -f "$work"/wheel/nvidia/*/bin/nvdisasm "$folder/"
+    fi
+    rm -rf "$work"
+  fi
+  if [[ -x $folder/nvdisasm ]]; then
+    export OSDN_NVDISASM=$folder/nvdisasm
+  else
+    say "without it the tests that read machine code are skipped"
+  fi
 }
 
 # Installs what is missing. Everything that apt must bring is named in one message, not one by one.
