@@ -1,30 +1,21 @@
 // What it costs to get a compiled kernel, cold, from disk and from memory, and to launch it. The driver does nothing,
 // so what is left is NVRTC's time and ours.
 #include <benchmark/benchmark.h>
-#include <dlfcn.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <stdexcept>
 #include <string>
 
+#include "bench/null_driver.hpp"
 #include "bench/subject.hpp"
 #include "osdn/engine.hpp"
 #include "runtime/compiler.hpp"
 #include "runtime/pack.hpp"
-#include "tests/runtime/null_driver.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace osdn::bench {
 namespace {
-
-/// The driver that does nothing, its books closed: they are for tests.
-const char* null_driver_library() {
-  void* const library = ::dlopen(OSDN_NULL_DRIVER, RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) throw std::runtime_error(::dlerror());
-  reinterpret_cast<null_driver::GetBooks>(::dlsym(library, "null_driver_books"))()->recording = false;
-  return OSDN_NULL_DRIVER;
-}
 
 Engine make_engine(const std::string& cache_folder = {}) {
   return Engine::create({.driver_library = null_driver_library(),

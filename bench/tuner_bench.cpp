@@ -1,7 +1,6 @@
 // What a Tuner adds to a call: looking a tuned configuration up, the first time and ever after. The driver does
 // nothing.
 #include <benchmark/benchmark.h>
-#include <dlfcn.h>
 
 #include <cstdlib>
 #include <stdexcept>
@@ -10,10 +9,10 @@
 #include "autotune/database/database.hpp"
 #include "autotune/database/ladder.hpp"
 #include "autotune/sweep/tune.hpp"
+#include "bench/null_driver.hpp"
 #include "bench/subject.hpp"
 #include "osdn/tuner.hpp"
 #include "runtime/engine_state.hpp"
-#include "tests/runtime/null_driver.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace osdn::bench {
@@ -55,10 +54,7 @@ class Stage {
 
  private:
   static Engine make_engine(const std::string& cache) {
-    void* const library = ::dlopen(OSDN_NULL_DRIVER, RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) throw std::runtime_error(::dlerror());
-    reinterpret_cast<null_driver::GetBooks>(::dlsym(library, "null_driver_books"))()->recording = false;
-    return Engine::create({.driver_library = OSDN_NULL_DRIVER, .cache_directory = cache}).value_or_throw();
+    return Engine::create({.driver_library = null_driver_library(), .cache_directory = cache}).value_or_throw();
   }
 
   static const osdn::test::TemporaryDirectory& folder() {

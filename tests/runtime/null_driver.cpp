@@ -223,7 +223,6 @@ EXPORT Result cuLaunchKernel(Function function, unsigned int grid_x, unsigned in
   ENTER(cuLaunchKernel);
   if (current() != null_driver_primary()) return error_invalid_context;
   Books& all = books();
-  all.launch_count.fetch_add(1, std::memory_order_relaxed);
   if (!all.recording.load(std::memory_order_relaxed)) return success;
   const std::lock_guard lock(all.mutex);
   null_driver::Launch launch{*reinterpret_cast<std::string*>(function), grid_x, block_x, shared_bytes, stream, {}};

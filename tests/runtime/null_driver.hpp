@@ -43,7 +43,6 @@ struct Books {
   std::set<const void*> modules;
   std::set<const void*> functions;
   int retained = 0;
-  std::atomic<long> launch_count{0};
 };
 
 /// Exported as `null_driver_books`.

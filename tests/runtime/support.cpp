@@ -69,7 +69,6 @@ null_driver::Books& fresh_books() {
   books.capture_status = 0;
   books.calls.clear();
   books.launches.clear();
-  books.launch_count = 0;
   return books;
 }
 
