@@ -1,42 +1,39 @@
 """Calls on torch tensors, as custom operators: torch.compile and CUDA graphs know them. Tensors on a CUDA device are
 read and written where they are, on torch's current stream; tensors in host memory go to the engine of NumPy arrays."""
 
+import sys
 from typing import List, Optional
 
 import torch
 
-from . import _abi, _calls
+from . import _abi, _calls, _host
 from .engine import default_engine
 
 _ELEMENTS = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
+_DTYPES = {"fp32": torch.float32, "int64": torch.int64, "int32": torch.int32}
+_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
+ALLOWED = "torch.bfloat16, float16, float32"
 
 
 def is_array(value):
     return isinstance(value, torch.Tensor)
 
 
-def element(name, tensor):
-    found = _ELEMENTS.get(tensor.dtype)
-    if found is None:
-        raise _calls.invalid("%s is of %s; allowed: torch.bfloat16, float16, float32" % (name, tensor.dtype))
-    return found
+def element(tensor):
+    """"fp16", "fp32", "bf16"; None for all else."""
+    return _ELEMENTS.get(tensor.dtype)
 
 
-def types(q, k, v, beta):
-    """(element type, type of beta)"""
-    kind = element("q", q)
-    for name, tensor in (("k", k), ("v", v)):
-        if tensor.dtype != q.dtype:
-            raise _calls.invalid("%s is of %s and q of %s; they must be of one type" % (name, tensor.dtype, q.dtype))
-    if beta.dtype == torch.float32:
-        return kind, "fp32"
-    if beta.dtype == q.dtype:
-        return kind, "element"
-    raise _calls.invalid("beta is of %s; allowed: torch.float32, or %s as q" % (beta.dtype, q.dtype))
+def is_floating(tensor):
+    return tensor.is_floating_point()
 
 
-def as_float32(tensor):
-    return tensor if tensor is None else tensor.to(torch.float32)
+def is_integer(tensor):
+    return tensor.dtype in _INTEGERS
+
+
+def float32_copy(tensor):
+    return tensor.to(torch.float32, copy=True)
 
 
 def ones(shape, like):
@@ -47,7 +44,8 @@ def zeros(shape, like):
     return torch.zeros(shape, dtype=torch.float32, device=like.device)
 
 
-def _check(engine, **tensors):
+def check(engine, **tensors):
+    """One device that there are kernels for, rows in memory, no gradients."""
     if engine is not None:
         raise _calls.unsupported("engine= is for NumPy arrays; tensors are computed on the engine of their device")
     device = tensors["q"].device
@@ -58,6 +56,8 @@ def _check(engine, **tensors):
             continue
         if tensor.device != device:
             raise _calls.invalid("%s is on %s, but q is on %s" % (name, tensor.device, device))
+        if tensor.layout != torch.strided:
+            raise _calls.unsupported("%s has the layout %s; supported: torch.strided" % (name, tensor.layout))
         if tensor.requires_grad and torch.is_grad_enabled():
             raise _calls.unsupported(
                 "%s requires a gradient, and there is no backward kernel yet: call under torch.no_grad() or "
@@ -65,7 +65,7 @@ def _check(engine, **tensors):
             )
 
 
-# ---- the operators ---------------------------------------------------------------------------------------------------
+# ---- on a CUDA device --------------------------------------------------------------------------------------------------
 
 
 def _address(tensor):
@@ -102,15 +102,15 @@ class _OnDevice:
         return self.engine.prepare(problem, shape, self.stream)
 
 
-def _forward_on_device(tensors, shape, problem, values, outputs):
-    q, k, v, beta, log_gamma, initial_state, initial_d, cu_seqlens = tensors
+def _forward_on_device(tensors, states, cu_seqlens, shape, problem, values, outputs):
+    q, k, v, beta, log_gamma = tensors
     with torch.cuda.device(q.device):
         call = _OnDevice(q)
         operation = call.prepare(problem, shape)
         engine = call.engine
         arguments = engine.library.initialised(_abi.ForwardArguments)
         _calls.fill(arguments, shape, values)
-        held = [t.contiguous() if t is not None else None for t in (beta, log_gamma, initial_state, initial_d)]
+        held = [t.contiguous() if t is not None else None for t in (beta, log_gamma, *states)]
         arguments.beta, arguments.log_gamma, arguments.initial_state, arguments.initial_d = map(_address, held)
         boundaries = _boundaries(arguments, cu_seqlens)
         arguments.o, arguments.final_state, arguments.final_d = (
@@ -150,8 +150,8 @@ def _boundaries(arguments, cu_seqlens):
     return exact
 
 
-def _decode_on_device(tensors, shape, problem, values, state, d, slots, outputs, o):
-    q, k, v, beta, log_gamma, cu_seqlens = tensors
+def _decode_on_device(tensors, pools, slots, cu_seqlens, shape, problem, values, o):
+    q, k, v, beta, log_gamma = tensors
     with torch.cuda.device(q.device):
         call = _OnDevice(q)
         operation = call.prepare(problem, shape)
@@ -160,105 +160,44 @@ def _decode_on_device(tensors, shape, problem, values, state, d, slots, outputs,
         held = [None if t is None else t.contiguous() for t in (q, k, v, beta, log_gamma)]
         arguments.q, arguments.k, arguments.v, arguments.beta, arguments.log_gamma = map(_address, held)
         boundaries = _boundaries(arguments, cu_seqlens)
-        for name, pool in (("state", state), ("d", d), ("output_state", outputs[0]), ("output_d", outputs[1])):
+        for name, pool in zip(("state", "d"), pools):
             if pool is not None and not pool.is_contiguous():
                 raise _calls.unsupported("%s is not contiguous: pools of states are written where they are" % name)
             setattr(arguments, name, _address(pool))
-        pool = state if state is not None else outputs[0]
-        if pool is not None:
-            arguments.slots = pool.shape[0]
-        tables = [None if t is None else t.to(torch.int32).contiguous() for t in (slots, outputs[2])]
-        arguments.state_slots, arguments.output_slots = map(_address, tables)
+        arguments.slots = pools[0].shape[0]
+        table = None if slots is None else slots.to(torch.int32).contiguous()
+        arguments.state_slots = _address(table)
         arguments.o = o.data_ptr()
         call.engine.launch(operation, arguments, call.stream)
-        del held, boundaries, tables
+        del held, boundaries, table
 
 
-class _HostArray:
-    """Enough of an array in host memory for uploads and downloads; numpy has no bfloat16."""
-
-    def __init__(self, tensor):
-        self.tensor = tensor.contiguous()
-
-    def upload(self, call):
-        buffer = call.space(self.tensor.numel() * self.tensor.element_size())
-        buffer.upload(self.tensor.data_ptr())
-        return buffer
-
-    def download(self, buffer, into):
-        dense = torch.empty_like(into, memory_format=torch.contiguous_format)
-        buffer.download(dense.data_ptr())
-        into.copy_(dense)
+# ---- what osdn._host asks ----------------------------------------------------------------------------------------------
 
 
-def _up(call, tensor, dtype=None):
-    if tensor is None:
-        return 0
-    return _HostArray(tensor if dtype is None else tensor.to(dtype)).upload(call).address
+def dense(tensor, element_type):
+    return (tensor.to(_DTYPES[element_type]) if element_type else tensor).contiguous()
 
 
-def _forward_on_host(tensors, shape, problem, values, outputs):
-    from ._numpy import _Call
-
-    q, k, v, beta, log_gamma, initial_state, initial_d, cu_seqlens = tensors
-    if cu_seqlens is not None:
-        _calls.expect_boundaries(cu_seqlens.tolist(), shape[1])
-    engine = default_engine()
-    operation = engine.prepare(problem, shape)
-    with _Call(engine) as call:
-        arguments = engine.library.initialised(_abi.ForwardArguments)
-        _calls.fill(arguments, shape, values)
-        for name, tensor in (("q", q), ("k", k), ("v", v), ("beta", beta), ("log_gamma", log_gamma)):
-            setattr(arguments, name, _up(call, tensor))
-        arguments.initial_state = _up(call, initial_state)
-        arguments.initial_d = _up(call, initial_d)
-        arguments.cu_seqlens = _up(call, cu_seqlens, torch.int64)
-        spaces = [call.space(t.numel() * t.element_size()) for t in outputs]
-        arguments.o, arguments.final_state, arguments.final_d = (s.address for s in spaces)
-        arguments.workspace_bytes = engine.workspace_bytes(operation, shape)
-        arguments.workspace = call.space(arguments.workspace_bytes).address
-        engine.launch(operation, arguments)
-        engine.synchronize()
-        for space, tensor in zip(spaces, outputs):
-            _HostArray(tensor).download(space, tensor)
+def bytes_of(tensor):
+    return tensor.numel() * tensor.element_size()
 
 
-def _decode_on_host(tensors, shape, problem, values, state, d, slots, outputs, o):
-    from ._numpy import _Call
+def pointer(tensor):
+    return tensor.data_ptr()
 
-    q, k, v, beta, log_gamma, cu_seqlens = tensors
-    if cu_seqlens is not None:
-        _calls.expect_boundaries(cu_seqlens.tolist(), shape[1])
-    if slots is not None:
-        _calls.expect_slots(slots.tolist(), state.shape[0])
-    engine = default_engine()
-    operation = engine.prepare(problem, shape)
-    with _Call(engine) as call:
-        arguments = engine.library.initialised(_abi.DecodeArguments)
-        _calls.fill(arguments, shape, values)
-        for name, tensor in (("q", q), ("k", k), ("v", v), ("beta", beta), ("log_gamma", log_gamma)):
-            setattr(arguments, name, _up(call, tensor))
-        arguments.cu_seqlens = _up(call, cu_seqlens, torch.int64)
-        written = []
-        pools = (("state", state), ("d", d), ("output_state", outputs[0]), ("output_d", outputs[1]))
-        for index, (name, pool) in enumerate(pools):
-            if pool is None:
-                continue
-            buffer = _HostArray(pool).upload(call)
-            setattr(arguments, name, buffer.address)
-            if index >= 2 or outputs[index] is None:
-                written.append((buffer, pool))
-        pool = state if state is not None else outputs[0]
-        if pool is not None:
-            arguments.slots = pool.shape[0]
-        arguments.state_slots = _up(call, slots, torch.int32)
-        arguments.output_slots = _up(call, outputs[2], torch.int32)
-        space = _HostArray(o.zero_()).upload(call)
-        arguments.o = space.address
-        engine.launch(operation, arguments)
-        engine.synchronize()
-        for buffer, tensor in written + [(space, o)]:
-            _HostArray(tensor).download(buffer, tensor)
+
+def dense_like(tensor):
+    return torch.empty_like(tensor, memory_format=torch.contiguous_format)
+
+
+def assign(into, tensor):
+    into.copy_(tensor)
+
+
+# ---- the operators ---------------------------------------------------------------------------------------------------
+
+_HERE = sys.modules[__name__]
 
 
 def _outputs(q, v, sequences, wants_state, wants_d):
@@ -270,6 +209,12 @@ def _outputs(q, v, sequences, wants_state, wants_d):
         torch.empty(state, dtype=torch.float32, device=v.device),
         torch.empty(d, dtype=torch.float32, device=v.device),
     )
+
+
+def _steps(v, slots):
+    """o of a decoding step. The kernel leaves out rows of padding, which only a table of slots can have: zeros."""
+    make = torch.empty if slots is None else torch.zeros
+    return make(v.shape, dtype=v.dtype, device=v.device)
 
 
 def _shape_of(q, v, cu_seqlens):
@@ -293,9 +238,11 @@ def _forward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     shape = _shape_of(q, v, cu_seqlens)
     outputs = _outputs(q, v, shape[4] or shape[0], wants_state, wants_d)
-    run = _forward_on_device if q.device.type == "cuda" else _forward_on_host
-    tensors = (q, k, v, beta, _fp32(log_gamma), _fp32(initial_state), _fp32(initial_d), cu_seqlens)
-    run(tensors, shape, problem, numbers, outputs)
+    tensors, states = (q, k, v, beta, _fp32(log_gamma)), (_fp32(initial_state), _fp32(initial_d))
+    if q.device.type == "cuda":
+        _forward_on_device(tensors, states, cu_seqlens, shape, problem, numbers, outputs)
+    else:
+        _host.forward(_HERE, default_engine(), tensors, states, cu_seqlens, shape, problem, numbers, outputs)
     return outputs
 
 
@@ -317,16 +264,18 @@ def _decode(
     beta: torch.Tensor,
     log_gamma: Optional[torch.Tensor],
     cu_seqlens: Optional[torch.Tensor],
-    state: Optional[torch.Tensor],
+    state: torch.Tensor,
     d: Optional[torch.Tensor],
     state_slots: Optional[torch.Tensor],
     problem: str,
     numbers: List[float],
 ) -> torch.Tensor:
-    tensors = (q, k, v, beta, _fp32(log_gamma), cu_seqlens)
-    o = torch.empty(v.shape, dtype=v.dtype, device=v.device)
-    run = _decode_on_device if q.device.type == "cuda" else _decode_on_host
-    run(tensors, _shape_of(q, v, cu_seqlens), problem, numbers, state, d, state_slots, (None, None, None), o)
+    tensors, shape = (q, k, v, beta, _fp32(log_gamma)), _shape_of(q, v, cu_seqlens)
+    o = _steps(v, state_slots)
+    if q.device.type == "cuda":
+        _decode_on_device(tensors, (state, d), state_slots, cu_seqlens, shape, problem, numbers, o)
+    else:
+        _host.decode(_HERE, default_engine(), tensors, (state, d), state_slots, cu_seqlens, shape, problem, numbers, o)
     return o
 
 
@@ -339,20 +288,11 @@ def _(q, k, v, beta, log_gamma, cu_seqlens, state, d, state_slots, problem, numb
 
 
 def forward(q, k, v, beta, log_gamma, initial_state, initial_d, cu_seqlens, shape, problem, values, wants, engine):
-    _check(engine, q=q, k=k, v=v, beta=beta, log_gamma=log_gamma, initial_state=initial_state, initial_d=initial_d,
-           cu_seqlens=cu_seqlens)
     o, state, d = torch.ops.osdn.forward(
         q, k, v, beta, log_gamma, initial_state, initial_d, cu_seqlens, problem, values, wants[0], wants[1]
     )
     return o, state if wants[0] else None, d if wants[1] else None
 
 
-def decode(q, k, v, beta, log_gamma, cu_seqlens, state, d, slots, outputs, shape, problem, values, engine):
-    _check(engine, q=q, k=k, v=v, beta=beta, log_gamma=log_gamma, cu_seqlens=cu_seqlens, state=state, d=d,
-           state_slots=slots)
-    if outputs[0] is not None:
-        # New states beside the old: the old ones are copied there, and updated.
-        if state is not None:
-            outputs[0].copy_(state)
-        state = outputs[0]
+def decode(q, k, v, beta, log_gamma, cu_seqlens, state, d, slots, shape, problem, values, engine):
     return torch.ops.osdn.decode(q, k, v, beta, log_gamma, cu_seqlens, state, d, slots, problem, values)

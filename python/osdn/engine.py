@@ -216,6 +216,10 @@ def default_engine(device=None):
 
 
 def set_default_engine(engine, device=None):
-    """Computes on this engine what `default_engine(device)` would be asked for."""
+    """Computes on this engine what `default_engine(device)` would be asked for; None: on one that is made then."""
+    if engine is not None and not isinstance(engine, Engine):
+        raise _abi.InvalidArgument(
+            "engine is a %s; wanted: an osdn.Engine" % type(engine).__name__, "OSDN_INVALID_ARGUMENT"
+        )
     with _engines_mutex:
         _engines[device] = engine

@@ -62,8 +62,8 @@ class Launches(unittest.TestCase):
 
         shape = _torch._shape_of(q, v, cu_seqlens)
         outputs = _torch._outputs(q, v, shape[4] or shape[0], True, False)
-        tensors = (q, k, v, beta, None, state, None, cu_seqlens)
-        self.run_on(engine, "_forward_on_device", tensors, shape, "problem", self.numbers, outputs)
+        tensors = (q, k, v, beta, None), (state, None), cu_seqlens
+        self.run_on(engine, "_forward_on_device", *tensors, shape, "problem", self.numbers, outputs)
         return outputs
 
     def test_addresses_sizes_and_stream(self):
@@ -129,15 +129,26 @@ class Launches(unittest.TestCase):
         state, d = torch.rand(7, 2, 32, 32), torch.rand(7, 2, 32)
         slots = torch.tensor([4, -1, 0], dtype=torch.int32)
         engine = _Books()
-        pools = (state, d, slots, (None, None, None), o)
-        tensors = (x, x, x, beta, None, None)
-        self.run_on(engine, "_decode_on_device", tensors, (3, 1, 2, 2, 0), "problem", self.numbers, *pools)
+        call = (3, 1, 2, 2, 0), "problem", self.numbers, o
+        self.run_on(engine, "_decode_on_device", (x, x, x, beta, None), (state, d), slots, None, *call)
         ((a, stream),) = engine.launches
         self.assertEqual((stream, a.slots, a.state, a.d), (77, 7, state.data_ptr(), d.data_ptr()))
         self.assertEqual((a.state_slots, a.output_state, a.output_slots, a.o), (slots.data_ptr(), 0, 0, o.data_ptr()))
         with self.assertRaises(_abi.Unsupported):
-            apart = (state.transpose(2, 3), d, slots, (None, None, None), o)
-            self.run_on(engine, "_decode_on_device", tensors, (3, 1, 2, 2, 0), "problem", self.numbers, *apart)
+            apart = state.transpose(2, 3), d
+            self.run_on(engine, "_decode_on_device", (x, x, x, beta, None), apart, slots, None, *call)
+
+    def test_rows_of_padding_are_zeros(self):
+        from osdn import _torch
+
+        def poisoned(shape, **how):
+            return torch.full(shape, float("nan"), **how)
+
+        with mock.patch.object(torch, "empty", poisoned):
+            v = torch.rand(3, 1, 2, 32, dtype=torch.float16)
+            o = _torch._steps(v, torch.tensor([4, -1, 0]))
+        self.assertEqual((o.dtype, o.shape), (v.dtype, v.shape))
+        self.assertTrue((o == 0).all())
 
 
 if __name__ == "__main__":

@@ -79,6 +79,17 @@ class Forward(unittest.TestCase):
         beta = uniform(0, 1, 1, 20, 2)
         o, _, _ = osdn.chunk_osdn(q, k, v, beta, math="tf32x3")
         self.assertLess(distance(o, recur(q, k, v, beta)[0]), 3e-4)
+        backwards = [x[:, ::-1] for x in (q, k, v, beta)]
+        o, _, _ = osdn.chunk_osdn(*backwards, math="tf32x3")
+        self.assertLess(distance(o, recur(*backwards)[0]), 3e-4)
+
+    def test_no_tokens(self):
+        q, k, v, beta = inputs(b=1, t=0, hv=2)
+        state, d = uniform(-1, 1, 1, 2, 32, 48), uniform(0.6, 1.9, 1, 2, 32)
+        o, final, final_d = osdn.chunk_osdn(q, k, v, beta, initial_state=state, initial_d=d, output_final_state=True)
+        self.assertEqual(o.shape, (1, 0, 2, 48))
+        numpy.testing.assert_array_equal(final, state)
+        numpy.testing.assert_array_equal(final_d, d)
 
 
 class Decode(unittest.TestCase):
@@ -102,6 +113,7 @@ class Decode(unittest.TestCase):
                           before_d[slot : slot + 1])
             self.assertLess(distance(o[row : row + 1], exact[0]), 1e-4)
             self.assertLess(distance(state[slot : slot + 1], exact[1]), 1e-4)
+        self.assertTrue((o[1] == 0).all())
         for slot in (1, 2, 3):
             numpy.testing.assert_array_equal(state[slot], before[slot])
             numpy.testing.assert_array_equal(d[slot], before_d[slot])
@@ -142,7 +154,7 @@ class Refusals(unittest.TestCase):
         self.refused(bad, "preset was 'best'; allowed: 'paper'", f, q, k, v, beta, preset="best")
         self.refused(bad, "norm was 'l2'", f, q, k, v, beta, norm="l2")
         self.refused(bad, "initial_state has shape [3]", f, q, k, v, beta, initial_state=numpy.zeros(3))
-        self.refused(bad, "belong to precondition='osdn'", f, q, k, v, beta, -0.1, precondition="none")
+        self.refused(bad, "log_gamma belongs to precondition='osdn'", f, q, k, v, beta, -0.1, precondition="none")
         self.refused(bad, "math", f, q, k, v, beta, math="fp8")
         self.refused(bad, "eta", f, q, k, v, beta, eta=-1)
         self.refused(no, "head_first=True is not supported", osdn.chunk_delta_rule, q, k, v, beta, head_first=True)
@@ -151,6 +163,55 @@ class Refusals(unittest.TestCase):
                      numpy.zeros((1, 4, 32, 48), numpy.float32), numpy.ones((1, 4, 32), numpy.float16))
         self.refused(bad, "d belongs to precondition='osdn'", osdn.decode_osdn, q, k, v, beta,
                      numpy.zeros((1, 4, 32, 48), numpy.float32))
+
+    def test_what_python_itself_would_stumble_over(self):
+        q, k, v, beta = inputs(b=1, t=5)
+        bad, no, f = osdn.InvalidArgument, osdn.Unsupported, osdn.chunk_osdn
+        self.refused(bad, "engine is a str; wanted: an osdn.Engine", f, q, k, v, beta, engine="x")
+        self.refused(bad, "engine is a str; wanted: an osdn.Engine", osdn.set_default_engine, "x")
+        for name in ("eta", "d_min", "d_max", "norm_eps", "anchor", "scale"):
+            for value in ("x", True, [1.0], 1j):
+                self.refused(bad, "%s was %r; wanted: a number" % (name, value), f, q, k, v, beta, **{name: value})
+        for name in ("beta_aware", "use_qk_l2norm_in_kernel"):
+            for value in ("x", 2, [True]):
+                self.refused(bad, "%s was %r; wanted: True or False" % (name, value), f, q, k, v, beta, **{name: value})
+        f(q, k, v, beta, beta_aware=numpy.bool_(False), eta=numpy.float32(0.1))
+        self.refused(bad, "math was None; allowed: 'tf32', 'tf32x3'", f, q, k, v, beta, math=None)
+        self.refused(bad, "v is None; it must be given", f, q, k, None, beta)
+        self.refused(bad, "v is None; it must be given", osdn.fused_recurrent_delta_rule, q, k, None)
+        self.refused(bad, "q is a float32; allowed", f, numpy.float32(1), k, v, beta)
+        self.refused(bad, "q has shape [5,2,32]; wanted: [B,T,H,K]", f, q[0], k, v, beta)
+        self.refused(bad, "beta has shape []; wanted: [B,T,HV]", f, q, k, v, numpy.array(1, numpy.float32))
+        self.refused(bad, "log_gamma belongs to precondition='osdn'", osdn.decode_osdn, q, k, v, beta,
+                     numpy.zeros((1, 4, 32, 48), numpy.float32), log_gamma=-0.1, precondition="none")
+        self.refused(bad, "field b was '0'", f, *inputs(b=0))
+        self.refused(bad, "field h was '0'", f, *inputs(h=0, hv=0))
+        self.refused(bad, "state has shape [1,4,48,32]", osdn.decode_osdn, q, k, v, beta,
+                     numpy.zeros((1, 4, 48, 32), numpy.float32), numpy.ones((1, 4, 32), numpy.float32))
+        for function in (osdn.chunk_delta_rule, osdn.fused_recurrent_delta_rule):
+            self.refused(no, "does not support g, mask; supported: q, k, v, beta, scale, initial_state, output_final_state",
+                         function, q, k, v, beta, mask=None, g=beta)
+            self.refused(bad, "initial_state is a str", function, q, k, v, beta, initial_state="x")
+
+    def test_types_that_would_be_read_as_others(self):
+        q, k, v, beta = inputs(b=1, t=5)
+        bad, f = osdn.InvalidArgument, osdn.chunk_osdn
+        self.refused(bad, "q is of object; allowed: float16", f, q.astype(object), k, v, beta)
+        self.refused(bad, "beta is of object; allowed: float32", f, q, k, v, beta.astype(object))
+        for name, of in (("object", object), ("complex64", numpy.complex64), ("int64", numpy.int64), ("bool", bool)):
+            given = numpy.zeros(4, of)
+            self.refused(bad, "log_gamma is of %s; wanted: float32" % name, f, q, k, v, beta, given)
+            self.refused(bad, "initial_state is of %s; wanted: float32" % name, f, q, k, v, beta,
+                         initial_state=numpy.zeros((1, 4, 32, 48), of))
+        swapped = numpy.dtype(numpy.float32).newbyteorder()
+        others = [x.astype(swapped) for x in (q, k, v)]
+        self.refused(bad, "in the machine's byte order", f, *others, beta)
+        self.refused(bad, "beta is of %s" % swapped, f, q, k, v, beta.astype(swapped))
+        numpy.testing.assert_array_equal(  # what is converted anyway may have any order
+            f(q, k, v, beta, numpy.full(4, -0.5, swapped))[0], f(q, k, v, beta, numpy.full(4, -0.5, numpy.float32))[0])
+        self.refused(bad, "q is a MaskedArray", f, numpy.ma.array(q, mask=True), k, v, beta)
+        self.refused(bad, "cu_seqlens is of bool", f, q[:, :1], k[:, :1], v[:, :1], beta[:, :1],
+                     cu_seqlens=numpy.array([False, True]))
 
     def test_values_in_host_memory_are_looked_at_before_a_device_faults(self):
         q, k, v, beta = inputs(b=1, t=5)
@@ -164,7 +225,9 @@ class Refusals(unittest.TestCase):
                          cu_seqlens=given)
         q, k, v, beta = inputs(b=2, t=1)
         state, d = numpy.zeros((3, 4, 32, 48), numpy.float32), numpy.ones((3, 4, 32), numpy.float32)
-        for slots in ([0, 3], [1, 1], [0, 2**32 + 1], [0.0, 1.5]):
+        self.refused(bad, "state_slots is of float64; wanted: integers", osdn.decode_osdn, q, k, v, beta, state, d,
+                     state_slots=numpy.array([0.0, 1.0]))
+        for slots in ([0, 3], [1, 1], [0, 2**32 + 1]):
             self.refused(bad, "wanted: integers below the pool's 3 rows", osdn.decode_osdn, q, k, v, beta, state, d,
                          state_slots=numpy.array(slots))
         osdn.decode_osdn(q, k, v, beta, state, d, state_slots=numpy.array([-1, -1]))  # padding may be repeated

@@ -113,8 +113,31 @@ class Tensors(unittest.TestCase):
         self.assertLess(distance(state.cpu().numpy(), exact[1]), 1e-4)
         self.assertAlmostEqual(float(total), float(exact[1].sum()), delta=1e-2)
 
+    def test_rows_of_padding_are_zeros(self):
+        inputs = self.inputs(b=3, t=1)
+        state, d = torch.rand(5, 4, 32, 48, device=self.device), torch.ones(5, 4, 32, device=self.device)
+        o = osdn.decode_osdn(*inputs, state, d, state_slots=torch.tensor([4, -1, 0], device=self.device))
+        self.assertTrue((o[1] == 0).all())
+        self.assertTrue((o[[0, 2]] != 0).any())
+
     def test_refusals(self):
         q, k, v, beta = self.inputs(t=5)
+        state = torch.zeros(1, 4, 32, 48, device=self.device, requires_grad=True)
+        for function in (osdn.chunk_delta_rule, osdn.fused_recurrent_delta_rule):
+            with self.assertRaisesRegex(osdn.Unsupported, "initial_state requires a gradient"):
+                function(q, k, v, beta, initial_state=state)
+            with self.assertRaisesRegex(osdn.Unsupported, "does not support g; supported: q, k, v, beta, scale"):
+                function(q, k, v, beta, g=beta)
+        with self.assertRaisesRegex(osdn.Unsupported, "engine= is for NumPy arrays"):
+            osdn.chunk_osdn(q, k, v, beta, engine="x")
+        with self.assertRaisesRegex(osdn.Unsupported, "k has the layout torch.sparse_coo"):
+            osdn.chunk_osdn(q, k.to_sparse(), v, beta)
+        with self.assertRaisesRegex(osdn.InvalidArgument, "cu_seqlens is of torch.float32; wanted: integers"):
+            osdn.chunk_osdn(q, k, v, beta, cu_seqlens=torch.tensor([0.0, 5.0], device=self.device))
+        with self.assertRaisesRegex(osdn.InvalidArgument, "log_gamma is of torch.complex64"):
+            osdn.chunk_osdn(q, k, v, beta, torch.zeros(4, dtype=torch.complex64, device=self.device))
+        with self.assertRaisesRegex(osdn.InvalidArgument, "beta is of torch.float64; allowed: float32"):
+            osdn.chunk_osdn(q, k, v, beta.double())
         with self.assertRaisesRegex(osdn.InvalidArgument, "q is of torch.float64"):
             osdn.chunk_osdn(q.double(), k.double(), v.double(), beta)
         with self.assertRaisesRegex(osdn.InvalidArgument, "k is a ndarray, but q is not"):
