@@ -133,6 +133,22 @@ install_nvrtc() {
   trap - EXIT
 }
 
+# The Python package's tests need NumPy and the means to make an environment; without them they are skipped, and say so.
+python_for_tests() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    "$python" -c 'import ensurepip, numpy' 2>/dev/null && return 0
+  done
+  if command -v apt-get >/dev/null && ((EUID == 0)); then
+    say "installing python3-numpy and python3-venv, for the tests of the Python package"
+    export DEBIAN_FRONTEND=noninteractive
+    local options=(-o DPkg::Lock::Timeout=300)
+    quietly 5 apt-get "${options[@]}" update &&
+      quietly 5 apt-get "${options[@]}" install --yes --no-install-recommends python3-numpy python3-venv && return 0
+  fi
+  say "without python3-numpy and python3-venv the tests of the Python package are skipped"
+}
+
 # Tests that read machine code need a disassembler; where none can be had they are skipped, and say so.
 disassembler() {
   [[ -z ${OSDN_NVDISASM:-} ]] && ! command -v nvdisasm >/dev/null || return 0

@@ -7,22 +7,39 @@ import importlib.util
 import io
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 import zipfile
 
+import numpy
 import osdn
 
 _SOURCE = pathlib.Path(osdn.__file__).resolve().parents[1]
 _SCRIPT = """
-import os, numpy, osdn
+import os, sys, osdn
+assert not {"numpy", "torch"} & set(sys.modules), "importing osdn imports more"
+sys.path.append(os.environ["NUMPY"])
+import numpy
 x = numpy.full((1, 20, 2, 16), 0.1, numpy.float32)
 o, state = osdn.chunk_delta_rule(x, x, x, numpy.ones((1, 20, 2), numpy.float32), output_final_state=True)
 assert numpy.isfinite(o).all() and state.shape == (1, 2, 16, 16)
 print(os.path.realpath(osdn.library().path), osdn.default_engine().device["driver_library"], sep="\\n")
 """
+
+
+def run(*command, **more):
+    """What it prints; the environment has nothing of ours but `more`."""
+    ours = ("OSDN_LIBRARY", "OSDN_EMULATOR_LIBRARY", "OSDN_CUDA_LIBRARY", "PYTHONPATH")
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    environment.update(more)
+    done = subprocess.run(command, env=environment, cwd="/", text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False)
+    if done.returncode != 0:
+        raise AssertionError("%s: %s" % (" ".join(command), done.stdout))
+    return done.stdout
 
 
 @unittest.skipUnless((_SOURCE / "backend.py").exists(), "the package does not come from its repository")
@@ -37,14 +54,29 @@ class Wheel(unittest.TestCase):
             wheel = zipfile.ZipFile(os.path.join(folder, name))
             self.check_record(wheel)
             wheel.extractall(os.path.join(folder, "site"))
-            environment = {name: value for name, value in os.environ.items()
-                           if name not in ("OSDN_LIBRARY", "OSDN_EMULATOR_LIBRARY", "OSDN_CUDA_LIBRARY")}
-            environment["PYTHONPATH"] = os.path.join(folder, "site")
-            done = subprocess.run([sys.executable, "-c", _SCRIPT], env=environment, cwd="/", text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-            self.assertEqual(done.returncode, 0, done.stdout)
-            for path in done.stdout.splitlines()[-2:]:
-                self.assertTrue(path.startswith(os.path.realpath(folder)), path)
+            self.computes(folder, [sys.executable], PYTHONPATH=os.path.join(folder, "site"))
+
+    @unittest.skipUnless(importlib.util.find_spec("ensurepip"), "no environments can be made: apt-get install python3-venv")
+    def test_is_built_and_installed_by_pip_without_a_network(self):
+        with tempfile.TemporaryDirectory() as folder:
+            python = os.path.join(folder, "environment", "bin", "python")
+            run(sys.executable, "-m", "venv", os.path.join(folder, "environment"))
+            offline = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_CONFIG_FILE": os.devnull}
+            build = dict(offline, OSDN_BUILD=os.path.dirname(os.environ["OSDN_LIBRARY"]))
+            source = os.path.join(folder, "python")  # pip leaves things in the folder that it builds from
+            shutil.copytree(_SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
+            run(python, "-m", "pip", "wheel", "--no-deps", "-w", os.path.join(folder, "dist"), source, **build)
+            (wheel,) = pathlib.Path(folder, "dist").iterdir()
+            run(python, "-m", "pip", "install", "--no-deps", str(wheel), **offline)
+            self.computes(folder, [python])
+            run(python, "-m", "pip", "uninstall", "--yes", "osdn", **offline)
+            self.assertEqual(list(pathlib.Path(folder, "environment").rglob("*osdn*")), [])
+
+    def computes(self, folder, python, **more):
+        """The package that this python finds, which has all of its parts in the folder."""
+        done = run(*python, "-c", _SCRIPT, NUMPY=os.path.dirname(os.path.dirname(numpy.__file__)), **more)
+        for path in done.splitlines()[-2:]:
+            self.assertTrue(path.startswith(os.path.realpath(folder)), path)
 
     def check_record(self, wheel):
         rows = {row[0]: row for row in csv.reader(io.StringIO(
