@@ -7,10 +7,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "capi/handles.hpp"
 #include "capi/problem.hpp"
 #include "capi/structs.hpp"
+#include "osdn/log_gamma.hpp"
 
 namespace osdn::capi {
 namespace {
@@ -236,18 +238,13 @@ expected<void> check_presence(const Tensors& tensors) {
 template <class Arguments>
 expected<void> log_gamma(Reader& reader, const osdn_dl_tensor* tensor, Arguments& out) {
   const Given given{"log_gamma", tensor};
-  const Axis all[] = {{"B", &reader.b}, {"T", &reader.t}, {"HV", &reader.hv}, {"K", nullptr, reader.problem().k}};
-  const std::span<const Axis> axes = all;
-  switch (reader.problem().apf) {
-    case Apf::per_head:
-      return rows(reader, given, fp32, axes.subspan(2, 1), false, out.log_gamma, out.log_gamma_strides);
-    case Apf::per_token:
-      return rows(reader, given, fp32, axes.first(3), false, out.log_gamma, out.log_gamma_strides);
-    case Apf::per_channel:
-      return rows(reader, given, fp32, axes, true, out.log_gamma, out.log_gamma_strides);
-    case Apf::none:
-    case Apf::constant:
-      break;
+  const LogGammaAxes has = log_gamma_axes(reader.problem().apf);
+  if (has.any()) {
+    std::vector<Axis> axes;
+    if (has.tokens) axes = {{"B", &reader.b}, {"T", &reader.t}};
+    if (has.heads) axes.push_back({"HV", &reader.hv});
+    if (has.features) axes.push_back({"K", nullptr, reader.problem().k});
+    return rows(reader, given, fp32, axes, has.features, out.log_gamma, out.log_gamma_strides);
   }
   if (tensor == nullptr) return {};
   return wrong(given, "the operation takes none: prepare it with apf=per_head, per_token or per_channel");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "osdn/log_gamma.hpp"
 #include "templates/layout.cuh"
 
 namespace osdn::generator {
@@ -87,8 +88,10 @@ std::string chunked_preconditioner(const Problem& problem, const Config& config,
   if (problem.precondition == Precondition::none || config.preconditioner != PreconditionerAlgorithm::chunked) {
     return {};
   }
-  if (problem.apf == Apf::per_channel) {
-    return "preconditioner = chunked needs one factor γ a token; apf = per_channel has one a feature: choose parallel";
+  if (log_gamma_axes(problem.apf).features) {
+    return fmt::format(
+        "preconditioner = chunked needs one factor γ a token; apf = {} has one a feature: choose parallel",
+        name_of(problem.apf));
   }
   if (config.preconditioner_warps % warps_of_a_warpgroup != 0) {
     return fmt::format(
@@ -261,7 +264,7 @@ std::size_t shared_bytes(const Phase& phase, const Problem& problem, const Confi
     return static_cast<std::size_t>(preconditioner_layout(element_bytes(problem), problem.k,
                                                           config.preconditioner_warps,
                                                           config.preconditioner == PreconditionerAlgorithm::parallel,
-                                                          problem.apf == Apf::per_channel)
+                                                          log_gamma_axes(problem.apf).features)
                                         .bytes);
   }
   if (phase.hopper) {

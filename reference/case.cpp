@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "osdn/log_gamma.hpp"
 #include "reference/case_fields.hpp"
 #include "reference/tensor.hpp"
 
@@ -169,20 +170,15 @@ expected<void> read_tensors(const safetensors::Reader& file, const TensorLoader&
     return ok;
   }
 
-  const bool learned = out.problem.apf != Apf::none && out.problem.apf != Apf::constant;
-  if (out.problem.precondition == Precondition::none || !learned) {
+  const std::vector<std::int64_t> shape = log_gamma_shape(out.problem, out.shape);
+  if (shape.empty()) {
     if (file.find("log_gamma") == nullptr) return {};
     return invalid("the tensor log_gamma is given; allowed: only with apf = per_head, per_token or per_channel");
   }
-  std::string_view layout = "[HV]";
-  std::vector<std::int64_t> shape = {hv};
-  if (out.problem.apf == Apf::per_token) {
-    layout = "[B,T,HV]";
-    shape = {b, t, hv};
-  } else if (out.problem.apf == Apf::per_channel) {
-    layout = "[B,T,HV,K]";
-    shape = {b, t, hv, k};
-  }
+  const LogGammaAxes has = log_gamma_axes(out.problem.apf);
+  std::string layout =
+      fmt::format("[{}{}{}", has.tokens ? "B,T," : "", has.heads ? "HV," : "", has.features ? "K," : "");
+  layout.back() = ']';
   auto log_gamma = tensors.load("log_gamma", layout, shape, {DType::f32});
   if (!log_gamma) return log_gamma.error();
   out.log_gamma = *std::move(log_gamma);

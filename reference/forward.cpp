@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <numeric>
 
+#include "osdn/log_gamma.hpp"
 #include "reference/head.hpp"
 
 namespace osdn::reference {
@@ -117,20 +120,19 @@ expected<void> validate(const Numbers& numbers, const Problem& problem) {
   return {};
 }
 
+std::vector<std::int64_t> log_gamma_shape(const Problem& problem, const Shape& shape) {
+  std::vector<std::int64_t> out;
+  if (problem.precondition == Precondition::none) return out;
+  const LogGammaAxes has = log_gamma_axes(problem.apf);
+  if (has.tokens) out = {shape.b, shape.t};
+  if (has.heads) out.push_back(shape.hv);
+  if (has.features) out.push_back(problem.k);
+  return out;
+}
+
 std::int64_t log_gamma_elements(const Problem& problem, const Shape& shape) {
-  if (problem.precondition == Precondition::none) return 0;
-  switch (problem.apf) {
-    case Apf::none:
-    case Apf::constant:
-      return 0;
-    case Apf::per_head:
-      return shape.hv;
-    case Apf::per_token:
-      return shape.b * shape.t * shape.hv;
-    case Apf::per_channel:
-      return shape.b * shape.t * shape.hv * problem.k;
-  }
-  return 0;
+  const std::vector<std::int64_t> sizes = log_gamma_shape(problem, shape);
+  return sizes.empty() ? 0 : std::accumulate(sizes.begin(), sizes.end(), std::int64_t{1}, std::multiplies<>());
 }
 
 expected<void> validate(const ForwardInputs& inputs) {

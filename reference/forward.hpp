@@ -62,6 +62,8 @@ struct ForwardOutputs {
 
 /// Number of elements log_gamma has for this problem and shape; 0 where there is none.
 [[nodiscard]] std::int64_t log_gamma_elements(const Problem& problem, const Shape& shape);
+/// Empty where there is no such tensor.
+[[nodiscard]] std::vector<std::int64_t> log_gamma_shape(const Problem& problem, const Shape& shape);
 
 /// Checks that sizes, cu_seqlens and numbers fit each other. Values of the tensors are not looked at.
 expected<void> validate(const ForwardInputs& inputs);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "osdn/log_gamma.hpp"
+
 namespace osdn::reference {
 namespace {
 
@@ -57,9 +59,11 @@ std::vector<HeadPlace> head_places(const ForwardInputs& inputs) {
 std::size_t log_gamma_index(const ForwardInputs& inputs, std::size_t token, std::size_t head, std::size_t feature) {
   const auto heads = static_cast<std::size_t>(inputs.shape.hv);
   const auto features = static_cast<std::size_t>(inputs.problem.k);
-  if (inputs.problem.apf == Apf::per_head) return head;
-  if (inputs.problem.apf == Apf::per_token) return token * heads + head;
-  return (token * heads + head) * features + feature;
+  const LogGammaAxes has = log_gamma_axes(inputs.problem.apf);
+  std::size_t index = has.tokens ? token : 0;
+  if (has.heads) index = index * heads + head;
+  if (has.features) index = index * features + feature;
+  return index;
 }
 
 Head gather_head(const ForwardInputs& inputs, const HeadPlace& place) {

@@ -94,12 +94,6 @@ expected<std::vector<std::int64_t>> sequence_starts(Random& random, const Shape&
   return starts;
 }
 
-std::vector<std::int64_t> log_gamma_shape(const Problem& problem, const Shape& shape) {
-  if (problem.apf == Apf::per_head) return {shape.hv};
-  if (problem.apf == Apf::per_token) return {shape.b, shape.t, shape.hv};
-  return {shape.b, shape.t, shape.hv, problem.k};
-}
-
 }  // namespace
 
 expected<Case> random_case(const Problem& problem, const Shape& shape, const Numbers& numbers,
@@ -131,11 +125,10 @@ expected<Case> random_case(const Problem& problem, const Shape& shape, const Num
       to_tensor(normals(random, tokens * shape.hv * problem.v, 1.0), {shape.b, shape.t, shape.hv, problem.v}, element);
   out.beta =
       to_tensor(uniforms(random, tokens * shape.hv, hard ? 0.95 : 0.05, 1.0), {shape.b, shape.t, shape.hv}, beta_type);
-  if (const std::int64_t count = log_gamma_elements(problem, shape);
-      preconditioned && problem.apf != Apf::none && problem.apf != Apf::constant) {
-    std::vector<double> log_gamma = uniforms(random, count, -9.0, -2.0);
+  if (const auto sizes = log_gamma_shape(problem, shape); !sizes.empty()) {
+    std::vector<double> log_gamma = uniforms(random, log_gamma_elements(problem, shape), -9.0, -2.0);
     for (double& value : log_gamma) value = -std::exp(value);  // from 1e-4 to 0.14 forgotten a token
-    out.log_gamma = to_tensor(log_gamma, log_gamma_shape(problem, shape), DType::f32);
+    out.log_gamma = to_tensor(log_gamma, sizes, DType::f32);
   }
   if (options.initial_state) {
     out.initial_state = to_tensor(normals(random, states * problem.v, 0.1),

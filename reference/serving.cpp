@@ -7,6 +7,7 @@
 #include <numeric>
 #include <random>
 
+#include "osdn/log_gamma.hpp"
 #include "reference/tensor.hpp"
 
 namespace osdn::reference {
@@ -105,7 +106,8 @@ ServingBatch serve(const Case& problem, const ServingOptions& options) {
   out.v = padded(problem.v, out.shape);
   out.beta = padded(problem.beta, out.shape);
   if (problem.log_gamma) {
-    out.log_gamma = problem.problem.apf == Apf::per_head ? *problem.log_gamma : padded(*problem.log_gamma, out.shape);
+    out.log_gamma =
+        log_gamma_axes(problem.problem.apf).tokens ? padded(*problem.log_gamma, out.shape) : *problem.log_gamma;
   }
 
   std::vector<std::int32_t> places(

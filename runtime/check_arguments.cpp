@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "generator/fields.hpp"
+#include "osdn/log_gamma.hpp"
 #include "runtime/row_layout.hpp"
 #include "runtime/tensors.hpp"
 
@@ -31,7 +32,7 @@ expected<void> check_presence(const generator::Plan& plan, const ForwardArgument
   if (problem.precondition == Precondition::none && a.initial_d != 0) {
     return invalid("initial_d is given, but precondition=none has no d; it must be null");
   }
-  const bool wants_gamma = problem.apf != Apf::none && problem.apf != Apf::constant;
+  const bool wants_gamma = log_gamma_axes(problem.apf).any();
   if (!wants_gamma && a.log_gamma != 0) {
     return invalid("log_gamma is given, but apf is neither per_head, per_token nor per_channel; it must be null");
   }

@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "osdn/log_gamma.hpp"
+
 namespace osdn::runtime {
 namespace {
 
@@ -180,11 +182,11 @@ RowLayouts row_layouts(const Problem& problem, const ForwardArguments& a) {
   out.v = layout(s, s.hv, problem.v, element, a.v_strides);
   out.beta = layout(s, s.hv, 1, beta, a.beta_strides);
   out.o = layout(s, s.hv, problem.v, element, a.o_strides);
-  if (problem.apf == Apf::per_head) {
-    out.log_gamma = layout({.b = 1, .t = 1}, s.hv, 1, 4, {.head = a.log_gamma_strides.head});
+  if (const LogGammaAxes has = log_gamma_axes(problem.apf); has.any()) {
+    const Strides alone{.head = a.log_gamma_strides.head};
+    out.log_gamma = layout(has.tokens ? s : Shape{.b = 1, .t = 1}, has.heads ? s.hv : 1, has.features ? problem.k : 1,
+                           4, has.tokens ? a.log_gamma_strides : alone);
   }
-  if (problem.apf == Apf::per_token) out.log_gamma = layout(s, s.hv, 1, 4, a.log_gamma_strides);
-  if (problem.apf == Apf::per_channel) out.log_gamma = layout(s, s.hv, problem.k, 4, a.log_gamma_strides);
   return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include "device/warp.cuh"
 #include "osdn/axes.hpp"
+#include "osdn/log_gamma.hpp"
 #include "parameters.cuh"
 #include "sequence.cuh"
 
@@ -12,7 +13,7 @@ namespace osdn {
 /// log γ of a sequence's token and a value head: of its first feature where each has one.
 template <class Traits>
 inline const float* log_gamma_of(const ForwardParameters& p, const Sequence& s, long long token, int head) {
-  if constexpr (Traits::apf == Apf::per_head) return p.log_gamma + head * p.log_gamma_strides.head;
+  if constexpr (!log_gamma_axes(Traits::apf).tokens) return p.log_gamma + head * p.log_gamma_strides.head;
   return first_row(p.log_gamma, p.log_gamma_strides, s, head) + token * p.log_gamma_strides.token;
 }
 
@@ -20,16 +21,14 @@ inline const float* log_gamma_of(const ForwardParameters& p, const Sequence& s, 
 template <class Traits>
 inline float log_forgetting(const ForwardParameters& p, const Sequence& s, long long token, int head) {
   if constexpr (Traits::apf == Apf::constant) return p.log_gamma_constant;
-  if constexpr (Traits::apf == Apf::per_head || Traits::apf == Apf::per_token) {
-    return *log_gamma_of<Traits>(p, s, token, head);
-  }
+  if constexpr (log_gamma_axes(Traits::apf).any()) return *log_gamma_of<Traits>(p, s, token, head);
   return 0.0F;
 }
 
 template <class Traits>
 struct Forgetting {
   static constexpr bool active = Traits::apf != Apf::none;
-  static constexpr bool per_channel = Traits::apf == Apf::per_channel;
+  static constexpr bool per_channel = log_gamma_axes(Traits::apf).features;
 
   /// γ of a sequence's token and a value head: the factor that d − ρ keeps. Not for per_channel.
   static float gamma(const ForwardParameters& p, const Sequence& s, long long token, int head) {

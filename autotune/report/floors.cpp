@@ -6,6 +6,8 @@
 #include <array>
 #include <string_view>
 
+#include "osdn/log_gamma.hpp"
+
 namespace osdn::autotune {
 namespace {
 
@@ -63,8 +65,9 @@ std::optional<Rates> played_rates(const GpuKey& gpu) {
 
 double log_gamma_bytes(const Problem& problem) {
   if (problem.precondition == Precondition::none) return 0;
-  if (problem.apf == Apf::per_token) return sizeof(float);
-  return problem.apf == Apf::per_channel ? static_cast<double>(sizeof(float)) * problem.k : 0;
+  const LogGammaAxes has = log_gamma_axes(problem.apf);
+  if (!has.tokens) return 0;
+  return static_cast<double>(sizeof(float)) * (has.features ? problem.k : 1);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "osdn/log_gamma.hpp"
 #include "reference/tensor.hpp"
 #include "tests/kernels/placement.hpp"
 
@@ -79,7 +80,8 @@ Case part_of(const Case& whole, std::int64_t n, std::int64_t begin, std::int64_t
   out.k = stretch(whole.k, n, begin, end);
   out.v = stretch(whole.v, n, begin, end);
   out.beta = stretch(whole.beta, n, begin, end);
-  if (whole.log_gamma && whole.problem.apf != Apf::per_head) out.log_gamma = stretch(*whole.log_gamma, n, begin, end);
+  if (whole.log_gamma && log_gamma_axes(whole.problem.apf).tokens)
+    out.log_gamma = stretch(*whole.log_gamma, n, begin, end);
   if (whole.initial_state) out.initial_state = entry(*whole.initial_state, n);
   if (whole.initial_d) out.initial_d = entry(*whole.initial_d, n);
   return out;

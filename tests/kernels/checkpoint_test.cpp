@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "osdn/log_gamma.hpp"
 #include "reference/tensor.hpp"
 #include "tests/kernels/session.hpp"
 #include "tests/kernels/slice.hpp"
@@ -31,7 +32,7 @@ Case sequence_of(const Case& whole, std::int64_t n, std::int64_t begin, std::int
   out.cu_seqlens.reset();
   if (whole.shape.n == 0) {
     for (Tensor Case::*tensor : {&Case::q, &Case::k, &Case::v, &Case::beta}) out.*tensor = row(whole.*tensor, n);
-    if (whole.log_gamma && whole.problem.apf != Apf::per_head) out.log_gamma = row(*whole.log_gamma, n);
+    if (whole.log_gamma && log_gamma_axes(whole.problem.apf).tokens) out.log_gamma = row(*whole.log_gamma, n);
     begin = 0;
   }
   if (whole.initial_state) out.initial_state = row(*whole.initial_state, n);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 
+#include "osdn/log_gamma.hpp"
 #include "tests/kernels/session.hpp"
 #include "tests/kernels/slice.hpp"
 
@@ -118,8 +119,8 @@ TEST_P(Isolation, OfPackedSequences) {
   dirty.k = poison(clean.k, p.k);
   dirty.v = poison(clean.v, p.v);
   dirty.beta = poison(clean.beta, 1);
-  if (p.apf == Apf::per_token) dirty.log_gamma = poison(*clean.log_gamma, 1);
-  if (p.apf == Apf::per_channel) dirty.log_gamma = poison(*clean.log_gamma, p.k);
+  const LogGammaAxes gamma = log_gamma_axes(p.apf);
+  if (gamma.tokens) dirty.log_gamma = poison(*clean.log_gamma, gamma.features ? p.k : 1);
   const Outputs after = launch(op, dirty);
   expect_isolated(before.o, after.o, "o", [&](std::int64_t i) { return inside(i, p.v); });
   expect_isolated(before.final_state, after.final_state, "final_state",

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "osdn/log_gamma.hpp"
 #include "reference/tensor.hpp"
 #include "runtime/engine_state.hpp"
 #include "tests/kernels/session.hpp"
@@ -42,7 +43,8 @@ Strides token_major(const Shape& s, std::int64_t heads, std::int64_t row) {
 
 template <class Make>
 Placement every(const char* name, const Problem& p, const Shape& s, const Make& make) {
-  const std::int64_t gamma_row = p.apf == Apf::per_channel ? p.k : 1;
+  const LogGammaAxes gamma = log_gamma_axes(p.apf);
+  const std::int64_t gamma_row = gamma.features ? p.k : 1;
   Placement out{name,
                 make(s.h, p.k, 8),
                 make(s.h, p.k, 8),
@@ -50,7 +52,7 @@ Placement every(const char* name, const Problem& p, const Shape& s, const Make& 
                 make(s.hv, 1, 1),
                 make(s.hv, gamma_row, 3),
                 make(s.hv, p.v, 8)};
-  if (p.apf == Apf::per_head) out.log_gamma = {.batch = 1, .token = 1, .head = 3};
+  if (gamma.any() && !gamma.tokens) out.log_gamma = {.batch = 1, .token = 1, .head = 3};
   return out;
 }
 
@@ -67,7 +69,8 @@ std::vector<Placement> placements(const Problem& p, const Shape& s) {
     Placement together = every("together", p, s, [&](auto heads, auto row, auto) { return padded(s, heads, row, 0); });
     together.together = s.h * p.k;
     together.q = together.k = together.v = together.o = {s.t * 4 * s.h * p.k, 4 * s.h * p.k, p.k};
-    together.only_token = p.apf != Apf::per_head;
+    const LogGammaAxes gamma = log_gamma_axes(p.apf);
+    together.only_token = gamma.tokens || !gamma.any();
     out.push_back(together);
   }
   return out;

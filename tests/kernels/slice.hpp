@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "osdn/log_gamma.hpp"
 #include "reference/case.hpp"
 #include "reference/tensor.hpp"
 
@@ -29,7 +30,7 @@ inline reference::Case tokens(const reference::Case& whole, std::int64_t begin, 
   out.k = rows(whole.k, begin, end);
   out.v = rows(whole.v, begin, end);
   out.beta = rows(whole.beta, begin, end);
-  if (whole.log_gamma && whole.problem.apf != Apf::per_head) out.log_gamma = rows(*whole.log_gamma, begin, end);
+  if (whole.log_gamma && log_gamma_axes(whole.problem.apf).tokens) out.log_gamma = rows(*whole.log_gamma, begin, end);
   return out;
 }
 
