@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -179,14 +178,17 @@ TEST(EngineFaults, ValidateModeOfAStep) {
 }
 
 TEST(EngineFaults, MemoryOfTheHosts) {
-  int given = 0;
+  null_driver::Books& books = fresh_books();
   EngineOptions options = null_options();
   options.memory.allocate = [&](std::size_t bytes) {
-    ++given;
-    return reinterpret_cast<DevicePointer>(std::aligned_alloc(256, (bytes + 255) / 256 * 256));
+    void* const memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+    const std::lock_guard lock(books.mutex);
+    books.allocations[reinterpret_cast<DevicePointer>(memory)] = bytes;  // balanced like the driver's own
+    return reinterpret_cast<DevicePointer>(memory);
   };
   options.memory.free = [&](DevicePointer address, std::size_t) {
-    --given;
+    const std::lock_guard lock(books.mutex);
+    EXPECT_EQ(books.allocations.erase(address), 1U);
     std::free(reinterpret_cast<void*>(address));
   };
   Bench bench(options);
