@@ -5,8 +5,9 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <charconv>
+#include <cmath>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -35,48 +36,92 @@ std::string checksum(std::string_view bytes) {
   return text;
 }
 
-std::string meta(std::string_view entry, const CompiledKernel& kernel) {
-  const Resources& r = kernel.resources;
-  // A log may hold anything a compiler prints: bytes that are no UTF-8 are replaced rather than thrown at.
-  return nlohmann::json{{"entry", entry},
-                        {"arch", kernel.arch},
-                        {"log", kernel.log},
-                        {"compile_ms", kernel.compile_ms},
-                        {"nvrtc_version", kernel.nvrtc_version},
-                        {"registers", r.registers},
-                        {"spill_store_bytes", r.spill_store_bytes},
-                        {"spill_load_bytes", r.spill_load_bytes},
-                        {"stack_bytes", r.stack_bytes},
-                        {"static_shared_bytes", r.static_shared_bytes}}
-      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+// JSON without a tree of values: where memory ends, nlohmann's objects and arrays end the process as they go, for their
+// destructor allocates.
+
+/// A log may hold anything a compiler prints: bytes that are no UTF-8 are replaced rather than thrown at.
+std::string json_text(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+std::string meta(std::string_view entry, const CompiledKernel& kernel) {
+  const Resources& r = kernel.resources;
+  return fmt::format(
+      R"({{"arch":{},"compile_ms":{},"entry":{},"log":{},"nvrtc_version":{},"registers":{},"spill_load_bytes":{},)"
+      R"("spill_store_bytes":{},"stack_bytes":{},"static_shared_bytes":{}}})",
+      json_text(kernel.arch), std::isfinite(kernel.compile_ms) ? kernel.compile_ms : 0.0, json_text(entry),
+      json_text(kernel.log), kernel.nvrtc_version, r.registers, r.spill_load_bytes, r.spill_store_bytes, r.stack_bytes,
+      r.static_shared_bytes);
+}
+
+/// The members of one object, as they go by; of nested values nothing is kept.
+class MetaReader : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (depth_ == 1) counts_[name_] = value;
+    return number_float(static_cast<double>(value), {});
+  }
+  bool number_float(number_float_t value, const string_t&) override {
+    if (depth_ == 1 && name_ == "compile_ms") milliseconds_ = value;
+    return true;
+  }
+  bool string(string_t& value) override {
+    if (depth_ == 1) texts_[name_] = value;
+    return true;
+  }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return ++depth_ > 0; }
+  bool key(string_t& name) override {
+    if (depth_ == 1) name_ = name;
+    return true;
+  }
+  bool end_object() override { return depth_-- > 0; }
+  bool start_array(std::size_t) override { return depth_++ > 0; }  // the whole is an object
+  bool end_array() override { return depth_-- > 0; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+
+  bool read(CacheEntry& to) {
+    Resources& r = to.kernel.resources;
+    if (!milliseconds_) return false;
+    to.kernel.compile_ms = *milliseconds_;
+    return text("entry", to.entry) && text("arch", to.kernel.arch) && text("log", to.kernel.log) &&
+           count("nvrtc_version", most_version, to.kernel.nvrtc_version) &&
+           count("registers", most_registers, r.registers) &&
+           count("spill_store_bytes", most_bytes, r.spill_store_bytes) &&
+           count("spill_load_bytes", most_bytes, r.spill_load_bytes) &&
+           count("stack_bytes", most_bytes, r.stack_bytes) &&
+           count("static_shared_bytes", most_bytes, r.static_shared_bytes);
+  }
+
+ private:
+  /// Above what any device has nothing is believed: who reckons with these numbers must not overflow.
+  template <class Number>
+  bool count(const char* field, std::uint64_t most, Number& value) const {
+    const auto at = counts_.find(field);
+    if (at == counts_.end() || at->second > most) return false;
+    value = static_cast<Number>(at->second);
+    return true;
+  }
+  bool text(const char* field, std::string& value) const {
+    const auto at = texts_.find(field);
+    if (at == texts_.end()) return false;
+    value = at->second;
+    return true;
+  }
+
+  int depth_ = 0;
+  std::string name_;
+  std::map<std::string, std::uint64_t, std::less<>> counts_;
+  std::map<std::string, std::string, std::less<>> texts_;
+  std::optional<double> milliseconds_;
+};
+
 bool read_meta(std::string_view text, CacheEntry& to) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) return false;
-  // Above what any device has nothing is believed: who reckons with these numbers must not overflow.
-  const auto count = [&](const char* field, std::uint64_t most, auto& value) {
-    const auto at = json.find(field);
-    if (at == json.end() || !at->is_number_unsigned() || at->template get<std::uint64_t>() > most) return false;
-    at->get_to(value);
-    return true;
-  };
-  const auto milliseconds = json.find("compile_ms");
-  if (milliseconds == json.end() || !milliseconds->is_number()) return false;
-  milliseconds->get_to(to.kernel.compile_ms);
-  const auto string = [&](const char* field, std::string& value) {
-    const auto at = json.find(field);
-    if (at == json.end() || !at->is_string()) return false;
-    at->get_to(value);
-    return true;
-  };
-  Resources& r = to.kernel.resources;
-  return string("entry", to.entry) && string("arch", to.kernel.arch) && string("log", to.kernel.log) &&
-         count("nvrtc_version", most_version, to.kernel.nvrtc_version) &&
-         count("registers", most_registers, r.registers) &&
-         count("spill_store_bytes", most_bytes, r.spill_store_bytes) &&
-         count("spill_load_bytes", most_bytes, r.spill_load_bytes) && count("stack_bytes", most_bytes, r.stack_bytes) &&
-         count("static_shared_bytes", most_bytes, r.static_shared_bytes);
+  MetaReader reader;
+  return nlohmann::json::sax_parse(text.begin(), text.end(), &reader) && reader.read(to);
 }
 
 }  // namespace

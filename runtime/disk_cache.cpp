@@ -16,6 +16,7 @@
 
 #include "runtime/cache_directory.hpp"
 #include "runtime/file.hpp"
+#include "runtime/folder.hpp"
 
 namespace osdn::runtime {
 namespace {
@@ -71,7 +72,7 @@ int publish(const std::string& temporary, const std::string& target) {
 std::uint64_t cap(std::uint64_t option, const Log& log) {
   if (option != 0) return option;
   const char* text = std::getenv("OSDN_CACHE_MAX_BYTES");
-  if (text == nullptr) return default_max_bytes;
+  if (text == nullptr || *text == '\0') return default_max_bytes;
   std::uint64_t value = 0;
   const char* end = text + std::strlen(text);
   const auto [at, bad] = std::from_chars(text, end, value);
@@ -88,15 +89,13 @@ bool hexadecimal(std::string_view text) {
 /// Calls `visit(path, shard, name, status)` for everything in the two-level tree, whatever it is.
 template <class Visit>
 void each_file(const std::string& directory, Visit visit) {
-  std::error_code failed;
-  for (fs::directory_iterator shard(directory, failed), end; !failed && shard != end; shard.increment(failed)) {
-    const std::string first = shard->path().filename().string();
+  for (const fs::path& shard : entries_of(directory)) {
+    const std::string first = shard.filename().string();
     if (first.size() != 2 || !hexadecimal(first)) continue;
-    std::error_code unreadable;
-    for (fs::directory_iterator at(shard->path(), unreadable); !unreadable && at != end; at.increment(unreadable)) {
+    for (const fs::path& at : entries_of(shard)) {
       struct stat found {};
-      if (::lstat(at->path().c_str(), &found) != 0) continue;
-      visit(at->path().string(), first, at->path().filename().string(), found);
+      if (::lstat(at.c_str(), &found) != 0) continue;
+      visit(at.string(), first, at.filename().string(), found);
     }
   }
 }

@@ -1,5 +1,4 @@
 // Where an NVRTC may lie, and which of those found is taken.
-#include <dirent.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 
@@ -7,11 +6,11 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
 
+#include "runtime/folder.hpp"
 #include "runtime/library.hpp"
 #include "runtime/nvrtc.hpp"
 
@@ -23,20 +22,6 @@ namespace fs = std::filesystem;
 constexpr int oldest_version = 12040;
 constexpr std::string_view stem = "libnvrtc.so";
 constexpr std::string_view builtins_stem = "libnvrtc-builtins.so.";
-
-/// Entries of a folder in the order of their names; none when it cannot be read. Not by std::filesystem's iterators: in
-/// libstdc++ they end the process where memory ends.
-std::vector<fs::path> entries(const fs::path& folder) {
-  std::vector<fs::path> all;
-  const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), &::closedir);
-  if (!open) return all;
-  while (const dirent* entry = ::readdir(open.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") all.push_back(folder / name);
-  }
-  std::sort(all.begin(), all.end());
-  return all;
-}
 
 /// "12.4.127" → 12040; 0 when no minor version is there.
 int parse_version(std::string_view text) {
@@ -61,7 +46,7 @@ int version_from_names(const fs::path& file) {
     std::from_chars(name.data() + stem.size() + 1, name.data() + name.size(), major);
   }
   std::set<int> versions;
-  for (const fs::path& beside : entries(file.parent_path())) {
+  for (const fs::path& beside : entries_of(file.parent_path())) {
     const std::string other = beside.filename().string();
     if (!other.starts_with(builtins_stem)) continue;
     const int version = parse_version(std::string_view(other).substr(builtins_stem.size()));
@@ -150,7 +135,7 @@ class Finder {
       if (const std::string home = variable(name); !home.empty()) toolkit(home, name);
     }
     bool any = false;
-    for (const fs::path& entry : entries(rooted("/usr/local"))) {
+    for (const fs::path& entry : entries_of(rooted("/usr/local"))) {
       if (!entry.filename().string().starts_with("cuda")) continue;
       any = true;
       toolkit(entry, "toolkit");
@@ -182,7 +167,7 @@ class Finder {
   void python_prefix(const fs::path& prefix, const std::string& origin) {
     if (!prefixes_.insert(prefix.string()).second) return;
     for (const char* lib : {"lib", "lib64"}) {
-      for (const fs::path& entry : entries(prefix / lib)) {
+      for (const fs::path& entry : entries_of(prefix / lib)) {
         if (!entry.filename().string().starts_with("python3")) continue;
         wheels(entry / "site-packages", origin);
         wheels(entry / "dist-packages", origin);
@@ -202,7 +187,7 @@ class Finder {
     const std::string home = variable("HOME");
     if (!home.empty()) {
       python_prefix(fs::path(home) / ".local", "Python wheel");
-      for (const fs::path& version : entries(fs::path(home) / ".pyenv/versions"))
+      for (const fs::path& version : entries_of(fs::path(home) / ".pyenv/versions"))
         python_prefix(version, "Python wheel");
     }
     for (const char* prefix : {"/usr/local", "/usr", "/opt/conda", "/opt/venv"}) {
@@ -232,7 +217,7 @@ class Finder {
 
   void folder(const fs::path& place, const std::string& origin) {
     result_.places.push_back(place.string());
-    for (const fs::path& file : entries(place)) {
+    for (const fs::path& file : entries_of(place)) {
       const std::string name = file.filename().string();
       const bool numbered = name.starts_with(stem) && name.size() > stem.size() + 1 && name[stem.size()] == '.';
       if (name == stem || numbered) add(file, origin);

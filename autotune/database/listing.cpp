@@ -2,38 +2,24 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 
 #include "autotune/database/entries.hpp"
 #include "autotune/database/key_file.hpp"
 #include "autotune/database/record.hpp"
+#include "runtime/folder.hpp"
 
 namespace osdn::autotune {
-namespace {
 
 namespace fs = std::filesystem;
-
-/// In one order on every machine.
-std::vector<fs::path> sorted(const fs::path& folder) {
-  std::vector<fs::path> out;
-  std::error_code failed;
-  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
-    out.push_back(at->path());
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-}  // namespace
 
 std::vector<std::string> key_files(const std::string& directory, const Problem* problem) {
   std::vector<std::string> out;
   const std::string wanted = problem == nullptr ? std::string() : problem_folder(*problem);
-  for (const fs::path& gpu : sorted(fmt::format("{}/v{}", directory, record_format))) {
-    const std::vector<fs::path> problems = problem == nullptr ? sorted(gpu) : std::vector{gpu / wanted};
+  for (const fs::path& gpu : runtime::entries_of(fmt::format("{}/v{}", directory, record_format))) {
+    const std::vector<fs::path> problems = problem == nullptr ? runtime::entries_of(gpu) : std::vector{gpu / wanted};
     for (const fs::path& folder : problems) {
-      for (const fs::path& file : sorted(folder)) {
+      for (const fs::path& file : runtime::entries_of(folder)) {
         if (file.extension() == ".jsonl") out.push_back(file.string());
       }
     }

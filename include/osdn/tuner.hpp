@@ -110,8 +110,9 @@ class TunerState;
 /// Thread-safe; copies share everything. Stands on an Engine, which it keeps alive.
 class OSDN_API Tuner {
  public:
-  /// Errors: invalid_argument (the worker program is missing in mode tune, a read-only file cannot be read). A database
-  /// that cannot be used is a warning, and then nothing is remembered.
+  /// Errors: library_not_found (the worker program is missing in mode tune), io and corrupt (a read-only file),
+  /// unsupported (the device's architecture). A database that cannot be used is a warning, and then nothing is
+  /// remembered.
   static expected<Tuner> create(const Engine& engine, const TunerOptions& options = {});
 
   /// The operation in the configuration that is best known for shapes like this one (a bucket: powers of two of

@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 #include <osdn/osdn.h>
 
+#include <filesystem>
+#include <fstream>
 #include <new>
 #include <stdexcept>
 #include <string>
 
 #include "tests/capi/null_host.hpp"
 #include "tests/runtime/watch.hpp"
+#include "tests/temporary_directory.hpp"
 
 namespace {
 
@@ -70,11 +73,12 @@ TEST_F(Capi, ALaunchTakesNoMemoryAndNoLock) {
   EXPECT_EQ(after.launches, before.launches + 1);
 }
 
-/// Fails the first allocation of a call, then the second, and so on until the call succeeds.
-template <class Call>
-int fail_each(Call&& call) {
+/// Fails the first allocation of a call, then the second, and so on until the call succeeds. `before` each.
+template <class Call, class Before>
+int fail_each(Call&& call, Before&& before) {
   int failures = 0;
   for (long at = 0; at < 100000; ++at) {
+    before();
     fail_allocation(at);
     const osdn_status status = call();
     fail_no_allocation();
@@ -89,6 +93,11 @@ int fail_each(Call&& call) {
   }
   ADD_FAILURE() << "the call never ends";
   return failures;
+}
+
+template <class Call>
+int fail_each(Call&& call) {
+  return fail_each(call, [] {});
 }
 
 TEST_F(Capi, WithoutMemoryThereIsAStatus) {
@@ -138,6 +147,37 @@ TEST_F(Capi, WithoutMemoryThereIsAStatus) {
   // And the engine goes on.
   const osdn_forward_arguments all = arguments();
   EXPECT_EQ(osdn_launch_forward(operation_, &all, nullptr), OSDN_OK) << osdn_last_error();
+}
+
+/// The cache on disk as a killed process left it: folders and files that are looked through after the first store.
+TEST_F(Capi, WithoutMemoryTheCacheOnDiskEndsNoProcess) {
+  namespace fs = std::filesystem;
+  fresh_books().recording = false;
+  const osdn::test::TemporaryDirectory home;
+  const std::string cache = home / "cache";
+  const auto refill = [&] {
+    fs::remove_all(cache);
+    for (const char* shard : {"/ab", "/cd"}) {
+      fs::create_directories(cache + shard);
+      std::ofstream(cache + shard + "/" + std::string(30, 'e') + ".osdn") << "an entry";
+      std::ofstream(cache + shard + "/new-abcdef") << "what was being written";
+    }
+  };
+  const auto prepare = [&] {
+    osdn_engine_options options = null_options();
+    options.disk_cache = 1;
+    options.cache_directory = cache.c_str();
+    osdn_engine* engine = nullptr;
+    osdn_operation* operation = nullptr;
+    osdn_status status = osdn_engine_create(&options, &engine);
+    if (status == OSDN_OK) status = osdn_prepare_text(engine, text, nullptr, &operation);
+    fail_no_allocation();
+    EXPECT_EQ(operation == nullptr, status != OSDN_OK);
+    osdn_operation_destroy(operation);
+    osdn_engine_destroy(engine);
+    return status;
+  };
+  EXPECT_GT(fail_each(prepare, refill), 0);
 }
 
 // ---- hosts that throw, though they must not -------------------------------------------------------------------------
