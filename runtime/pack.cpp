@@ -22,12 +22,9 @@ namespace {
 
 // A pack is: magic, hash of the index, length of the index, the index; the entries one behind the other in the order of
 // the index; manifest; tuning entries. The index holds lengths and no places, so nothing can overlap or lie outside.
-constexpr std::size_t header_bytes = 8 + 16 + 8;         // magic, hash, length of the index
-constexpr std::size_t section_bytes = 8 + 16;            // length, hash
-constexpr std::size_t row_bytes = 16 + 8;                // key, length
-constexpr std::uint64_t largest_entry = 256ULL << 20;    // as in the user's directory
-constexpr std::uint64_t largest_section = 256ULL << 20;  // of manifest and tuning entries
-constexpr std::uint64_t most_kernels = 1ULL << 20;
+constexpr std::size_t header_bytes = 8 + 16 + 8;  // magic, hash, length of the index
+constexpr std::size_t section_bytes = 8 + 16;     // length, hash
+constexpr std::size_t row_bytes = 16 + 8;         // key, length
 
 void append_key(std::string& to, const CacheKey& key) {
   append_number(to, key.high);
@@ -39,6 +36,24 @@ std::optional<CacheKey> take_key(FieldReader& from) {
   const auto low = from.number();
   if (!high || !low) return std::nullopt;
   return CacheKey{*high, *low};
+}
+
+/// Before anything is put together: a pack that nobody could open is not worth its bytes.
+expected<void> within(const PackLimits& limits, const PackContents& contents) {
+  const auto refuse = [](std::string_view what, std::uint64_t is, std::string_view unit, std::uint64_t allowed) {
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("a pack would have {}{} {}; allowed: at most {}", what, is, unit, allowed), ""};
+  };
+  if (const auto count = contents.entries.size(); count > limits.kernels)
+    return refuse("", count, "kernels", limits.kernels);
+  for (const std::string& entry : contents.entries) {
+    if (entry.size() > limits.entry_bytes) return refuse("a kernel of ", entry.size(), "bytes", limits.entry_bytes);
+  }
+  for (const auto& [what, text] :
+       {std::pair("a manifest of ", &contents.manifest), std::pair("tuning entries of ", &contents.tuning)}) {
+    if (text->size() > limits.section_bytes) return refuse(what, text->size(), "bytes", limits.section_bytes);
+  }
+  return {};
 }
 
 /// Why a file that was opened is not trusted; empty: it is.
@@ -78,7 +93,8 @@ struct Pack::Source {
   }
 };
 
-expected<std::string> encode_pack(const PackContents& contents) {
+expected<std::string> encode_pack(const PackContents& contents, const PackLimits& limits) {
+  if (auto ok = within(limits, contents); !ok) return std::move(ok).error();
   std::vector<std::pair<CacheKey, const std::string*>> rows;
   for (const std::string& bytes : contents.entries) {
     auto entry = decode_entry(bytes);
@@ -132,20 +148,20 @@ expected<std::shared_ptr<const Pack>> Pack::open(const std::string& path) {
   if (const std::string why = refusal(found, real.string()); !why.empty()) return failed(why);
   source->bytes = static_cast<std::uint64_t>(found.st_size);
   std::shared_ptr<Pack> pack(new Pack(std::move(source), path));
-  if (auto ok = pack->read_index(); !ok) return std::move(ok).error();
+  if (auto ok = pack->read_index({}); !ok) return std::move(ok).error();
   return std::shared_ptr<const Pack>(std::move(pack));
 }
 
-expected<std::shared_ptr<const Pack>> Pack::of_bytes(std::string bytes, std::string name) {
+expected<std::shared_ptr<const Pack>> Pack::of_bytes(std::string bytes, std::string name, const PackLimits& limits) {
   auto source = std::make_unique<Source>();
   source->memory = std::move(bytes);
   source->bytes = source->memory.size();
   std::shared_ptr<Pack> pack(new Pack(std::move(source), std::move(name)));
-  if (auto ok = pack->read_index(); !ok) return std::move(ok).error();
+  if (auto ok = pack->read_index(limits); !ok) return std::move(ok).error();
   return std::shared_ptr<const Pack>(std::move(pack));
 }
 
-expected<void> Pack::read_index() {
+expected<void> Pack::read_index(const PackLimits& limits) {
   if (source_->bytes < header_bytes) return corrupt(fmt::format("it is cut off after {} bytes", source_->bytes));
   const auto header = read(0, header_bytes);
   if (!header) return header.error();
@@ -154,7 +170,7 @@ expected<void> Pack::read_index() {
   const CacheKey hash = *take_key(head);
   const std::uint64_t length = *head.number();
   std::uint64_t left = source_->bytes - header_bytes;  // that nothing has claimed yet
-  if (length > left || length > 2 * section_bytes + 8 + most_kernels * row_bytes) {
+  if (length > left || length > 2 * section_bytes + 8 + limits.kernels * row_bytes) {
     return corrupt(fmt::format("its index would have {} bytes", length));
   }
   const auto index = read(header_bytes, length);
@@ -185,11 +201,11 @@ expected<void> Pack::read_index() {
     if (!key || !bytes) return corrupt("its index is torn");
     if (!rows_.empty() && *key <= rows_.back().key) return corrupt("its kernels are not in order");
     rows_.push_back({*key, offset, *bytes});
-    if (*bytes > largest_entry || !claim(*bytes)) return corrupt("its kernels do not fit into it");
+    if (*bytes > limits.entry_bytes || !claim(*bytes)) return corrupt("its kernels do not fit into it");
   }
   for (Section* section : {&manifest_, &tuning_}) {
     section->offset = offset;
-    if (section->length > largest_section || !claim(section->length)) return corrupt("it is cut off");
+    if (section->length > limits.section_bytes || !claim(section->length)) return corrupt("it is cut off");
   }
   if (!fields.done() || left != 0) return corrupt("its length does not fit its index");
   return {};

@@ -21,9 +21,16 @@ struct PackContents {
   std::string tuning;                ///< an export of the tuning database; may be empty
 };
 
-/// The file's bytes: the same contents give the same bytes. Errors: invalid_argument (two entries of one kernel),
-/// corrupt (what is no entry).
-expected<std::string> encode_pack(const PackContents& contents);
+/// How large a pack may be: what is larger is neither written nor read.
+struct PackLimits {
+  std::uint64_t entry_bytes = 256ULL << 20;    ///< of one kernel, as in the user's directory
+  std::uint64_t section_bytes = 256ULL << 20;  ///< of the manifest, and of the tuning entries
+  std::uint64_t kernels = 1ULL << 20;
+};
+
+/// The file's bytes: the same contents give the same bytes. Errors: invalid_argument (two entries of one kernel, more
+/// than the limits), corrupt (what is no entry).
+expected<std::string> encode_pack(const PackContents& contents, const PackLimits& limits = {});
 
 /// A pack that was opened. Its index is in memory; everything else is read when it is asked for and checked each time:
 /// a file that changes meanwhile is damage, never a crash, which a mapping could not promise. Thread-safe.
@@ -32,7 +39,8 @@ class Pack {
   /// Refuses a file that others could write or swap. Errors: io, corrupt.
   static expected<std::shared_ptr<const Pack>> open(const std::string& path);
   /// The same of bytes in memory; `name` is for messages.
-  static expected<std::shared_ptr<const Pack>> of_bytes(std::string bytes, std::string name);
+  static expected<std::shared_ptr<const Pack>> of_bytes(std::string bytes, std::string name,
+                                                        const PackLimits& limits = {});
   ~Pack();
   Pack(const Pack&) = delete;
   Pack& operator=(const Pack&) = delete;
@@ -66,7 +74,7 @@ class Pack {
   };
 
   Pack(std::unique_ptr<Source> source, std::string path);
-  expected<void> read_index();
+  expected<void> read_index(const PackLimits& limits);
   expected<std::string> read(std::uint64_t offset, std::uint64_t length) const;
   expected<std::string> section(const Section& section, std::string_view what) const;
   [[nodiscard]] Error corrupt(std::string_view what) const;

@@ -97,6 +97,30 @@ TEST(Pack, OneKernelTwiceIsRefusedAlsoOfTwoCompilers) {
   EXPECT_EQ(pack.error().code, ErrorCode::invalid_argument);
 }
 
+/// At each limit a pack is written and read; beyond it neither.
+TEST(Pack, WhatIsBeyondALimitIsNeitherWrittenNorRead) {
+  std::size_t largest = 0;
+  for (const std::string& entry : some_contents().entries) largest = std::max(largest, entry.size());
+  PackContents contents = some_contents();
+  contents.tuning = contents.manifest + "\n";  // each section is once the larger one
+  const auto check = [](const PackContents& some, const PackLimits& at, const PackLimits& below, const char* what) {
+    const std::string bytes = encode_pack(some, at).value_or_throw();
+    EXPECT_TRUE(Pack::of_bytes(bytes, "at", at)) << what;
+    const auto written = encode_pack(some, below);
+    ASSERT_FALSE(written) << what;
+    EXPECT_EQ(written.error().code, ErrorCode::invalid_argument);
+    EXPECT_NE(written.error().message.find(what), std::string::npos) << written.error().message;
+    const auto read = Pack::of_bytes(bytes, "beyond", below);
+    ASSERT_FALSE(read) << what;
+    EXPECT_EQ(read.error().code, ErrorCode::corrupt);
+  };
+  check(contents, {.kernels = 3}, {.kernels = 2}, "3 kernels; allowed: at most 2");
+  check(contents, {.entry_bytes = largest}, {.entry_bytes = largest - 1}, "a kernel of");
+  check(contents, {.section_bytes = 15}, {.section_bytes = 14}, "tuning entries of 15 bytes");
+  contents.tuning.clear();
+  check(contents, {.section_bytes = 14}, {.section_bytes = 13}, "a manifest of 14 bytes");
+}
+
 TEST(Pack, AnEmptyOneIsSound) {
   const auto pack = Pack::of_bytes(encode_pack({}).value_or_throw(), "empty").value_or_throw();
   EXPECT_EQ(pack->size(), 0U);
