@@ -2,14 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "autotune/tuner_state.hpp"
 #include "osdn/tuner.hpp"
+#include "runtime/in_parallel.hpp"
 
 namespace osdn {
 namespace {
@@ -25,31 +24,22 @@ class WarmUp {
       : tuner_(tuner), steps_(std::move(steps)), options_(options) {}
 
   WarmUpReport run(int threads) {
-    std::vector<std::thread> others;
-    try {
-      for (int i = 1; i < threads; ++i) others.emplace_back([this] { work(); });
-    } catch (const std::system_error&) {
-      // Fewer threads do it, too; one is here.
-    }
-    work();
-    for (std::thread& other : others) other.join();
+    runtime::in_parallel(steps_.size(), threads, [this](std::size_t index) { work(steps_[index]); });
     report_.skipped = steps_.size() - report_.prepared - report_.failures.size();
     return std::move(report_);
   }
 
  private:
-  void work() {
-    for (std::size_t index = next_.fetch_add(1); index < steps_.size(); index = next_.fetch_add(1)) {
-      if (stopped()) return;
-      const auto done = tuner_.prepare(*steps_[index].problem, *steps_[index].shape, nullptr);
-      const std::lock_guard lock(mutex_);
-      if (done)
-        ++report_.prepared;
-      else
-        report_.failures.push_back(fmt::format("{} at {}: {}", to_string(*steps_[index].problem),
-                                               to_string(*steps_[index].shape), done.error().message));
-      if (options_.progress) options_.progress(report_.prepared + report_.failures.size(), steps_.size());
-    }
+  void work(const Step& step) {
+    if (stopped()) return;
+    const auto done = tuner_.prepare(*step.problem, *step.shape, nullptr);
+    const std::lock_guard lock(mutex_);
+    if (done)
+      ++report_.prepared;
+    else
+      report_.failures.push_back(
+          fmt::format("{} at {}: {}", to_string(*step.problem), to_string(*step.shape), done.error().message));
+    if (options_.progress) options_.progress(report_.prepared + report_.failures.size(), steps_.size());
   }
 
   bool stopped() {
@@ -62,7 +52,6 @@ class WarmUp {
   TunerState& tuner_;
   std::vector<Step> steps_;
   const WarmUpOptions& options_;
-  std::atomic<std::size_t> next_{0};
   std::mutex mutex_;
   bool stopped_ = false;
   WarmUpReport report_;

@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <map>
 #include <mutex>
 #include <set>
-#include <thread>
 
 #include "autotune/database/exchange.hpp"
 #include "autotune/database/ladder.hpp"
 #include "generator/constraints.hpp"
+#include "runtime/in_parallel.hpp"
 
 namespace osdn::cli {
 namespace {
@@ -83,19 +82,6 @@ std::string manifest_of(const std::vector<PackItem>& items,
   return Json{{"version", OSDN_VERSION}, {"items", std::move(list)}}.dump(1) + "\n";
 }
 
-/// Calls work(i) for 0 … count − 1 on several threads.
-template <class Work>
-void in_parallel(std::size_t count, int threads, const Work& work) {
-  std::atomic<std::size_t> next{0};
-  const auto run = [&] {
-    for (std::size_t i = next++; i < count; i = next++) work(i);
-  };
-  std::vector<std::thread> helpers;
-  for (int i = 1; i < threads; ++i) helpers.emplace_back(run);
-  run();
-  for (std::thread& helper : helpers) helper.join();
-}
-
 }  // namespace
 
 expected<std::vector<PackItem>> pack_items(const std::vector<Problem>& problems, const std::vector<std::string>& archs,
@@ -160,7 +146,7 @@ expected<runtime::PackContents> compile_pack(runtime::Compiler& compiler, const 
   progress.all = jobs.size();
   std::mutex mutex;
   std::optional<Error> failed;
-  in_parallel(jobs.size(), compiler.threads(), [&](std::size_t i) {
+  runtime::in_parallel(jobs.size(), compiler.threads(), [&](std::size_t i) {
     {
       const std::lock_guard lock(mutex);
       if (failed) return;
