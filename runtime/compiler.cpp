@@ -73,62 +73,83 @@ Compiler::Identity Compiler::identify(const CompileInput& input) const {
   return identity;
 }
 
-expected<CompilerResult> Compiler::compile(const CompileInput& input) {
+expected<CompilerResult> Compiler::compile(const CompileInput& input, const RefusedCode& refused) {
+  auto found = search(input, refused);
+  if (found || refused.empty()) return found;
+  Error error = std::move(found).error();
+  error.message += "; what was compiled before, the driver refused";
+  error.context += refused.lines();
+  return error;
+}
+
+expected<CompilerResult> Compiler::search(const CompileInput& input, const RefusedCode& refused) {
   for (;;) {
     const Identity identity = identify(input);
-    if (auto found = look(input, identity)) return *std::move(found);
+    if (auto found = look(input, identity, refused)) return *std::move(found);
 
     auto nvrtc = load();
     if (!nvrtc) {
-      if (auto found = look_into_packs(shelf_.find_relative(input))) return *std::move(found);
-      return nothing_compiles(std::move(nvrtc).error());
+      if (auto found = look_into_packs(shelf_.find_relative(input, refused))) return *std::move(found);
+      // The packs are a part of the answer where nothing else could have been one.
+      Error error = std::move(nvrtc).error();
+      error.context += shelf_.why_not(kernel_record(identity.record));
+      return error;
     }
     // Loading may have shown that the library is of another version than its file names say, or is broken.
-    if (identify(input).key == identity.key) return compile_anew(input, identity);
+    if (identify(input).key == identity.key) return compile_anew(input, identity, refused);
   }
 }
 
-std::optional<CompilerResult> Compiler::look(const CompileInput& input, const Identity& identity) {
+void Compiler::take_back(const CompilerResult& found, const Error& why) {
+  refused_by_driver_.fetch_add(1, std::memory_order_relaxed);
+  hits(found.origin).fetch_sub(1, std::memory_order_relaxed);
+  // One is enough to say that what is shipped or kept does not fit this device.
+  if (refusal_warned_.test_and_set()) return;
+  log_.warning(
+      fmt::format("{}: the driver refuses its code: {}; the kernel is looked for elsewhere", found.place, why.message));
+}
+
+std::atomic<std::uint64_t>& Compiler::hits(Origin origin) {
+  if (origin == Origin::host) return host_hits_;
+  return origin == Origin::pack ? pack_hits_ : disk_hits_;
+}
+
+std::optional<CompilerResult> Compiler::look(const CompileInput& input, const Identity& identity,
+                                             const RefusedCode& refused) {
   const bool known = identity.nvrtc_version != 0;
-  if (auto found = known ? ask_host(identity) : std::nullopt) return found;
-  if (auto found = look_into_packs(shelf_.find(kernel_record(identity.record)))) return found;
-  auto found = known ? look_on_disk(identity, DiskCache::Look::first) : std::nullopt;
+  if (auto found = known ? ask_host(identity, refused) : std::nullopt) return found;
+  if (auto found = look_into_packs(shelf_.find(kernel_record(identity.record), refused))) return found;
+  auto found = known ? look_on_disk(identity, refused, DiskCache::Look::first) : std::nullopt;
   if (found) tell_host(identity, input.entry, found->kernel);
   return found;
 }
 
-std::optional<CompilerResult> Compiler::look_into_packs(std::optional<CompiledKernel> kernel) {
-  if (!kernel) return std::nullopt;
+std::optional<CompilerResult> Compiler::look_into_packs(std::optional<Shelf::Served> served) {
+  if (!served) return std::nullopt;
   pack_hits_.fetch_add(1, std::memory_order_relaxed);
-  return CompilerResult{*std::move(kernel), Origin::pack};
-}
-
-/// The packs are a part of the answer where nothing else could have been one.
-Error Compiler::nothing_compiles(Error error) const {
-  for (const auto& pack : shelf_.packs()) {
-    error.context += fmt::format("the pack {} has {} kernels, this one not\n", pack->path(), pack->size());
-  }
-  for (const std::string& refusal : shelf_.refusals()) error.context += refusal + "\n";
-  return error;
+  return CompilerResult{std::move(served->kernel), Origin::pack, "the pack " + served->pack->path()};
 }
 
 std::uint64_t Compiler::rejected() const {
-  return rejected_by_host_.load(std::memory_order_relaxed) + shelf_.rejected() + (disk_ ? disk_->rejected() : 0);
+  return rejected_by_host_.load(std::memory_order_relaxed) + refused_by_driver_.load(std::memory_order_relaxed) +
+         shelf_.rejected() + (disk_ ? disk_->rejected() : 0);
 }
 
-std::optional<CompilerResult> Compiler::look_on_disk(const Identity& identity, DiskCache::Look look) {
+std::optional<CompilerResult> Compiler::look_on_disk(const Identity& identity, const RefusedCode& refused,
+                                                     DiskCache::Look look) {
   if (!disk_) return std::nullopt;
   auto kernel = disk_->load(identity.key, identity.record, look);
-  if (!kernel) return std::nullopt;
+  if (!kernel || refused.holds(*kernel)) return std::nullopt;
   disk_hits_.fetch_add(1, std::memory_order_relaxed);
-  return CompilerResult{*std::move(kernel), Origin::disk};
+  return CompilerResult{*std::move(kernel), Origin::disk, disk_->path(identity.key)};
 }
 
-expected<CompilerResult> Compiler::compile_anew(const CompileInput& input, const Identity& identity) {
+expected<CompilerResult> Compiler::compile_anew(const CompileInput& input, const Identity& identity,
+                                                const RefusedCode& refused) {
   std::unique_ptr<FileLock> other_processes;
   if (disk_) {
     other_processes = disk_->lock(identity.key);
-    if (auto found = look_on_disk(identity, DiskCache::Look::again)) return *std::move(found);
+    if (auto found = look_on_disk(identity, refused, DiskCache::Look::again)) return *std::move(found);
   }
   std::shared_ptr<const Nvrtc> nvrtc;
   {
@@ -143,7 +164,7 @@ expected<CompilerResult> Compiler::compile_anew(const CompileInput& input, const
   compilations_.fetch_add(1, std::memory_order_relaxed);
   if (disk_) disk_->store(identity.key, identity.record, input.entry, *kernel);
   tell_host(identity, input.entry, *kernel);
-  return CompilerResult{*std::move(kernel), Origin::compiled};
+  return CompilerResult{*std::move(kernel), Origin::compiled, nvrtc->library};
 }
 
 expected<std::shared_ptr<const Nvrtc>> Compiler::load() {

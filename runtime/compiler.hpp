@@ -1,5 +1,11 @@
 // From source to machine code through the layers below memory: the host's store, packs, the user's directory, then
 // NVRTC. Needs no driver.
+//
+// What a layer has the driver may still refuse to load: machine code of another device, PTX that is too new. Whoever
+// asked the driver gives the kernel back (`take_back`) and asks again with the refused code, which every layer then
+// passes by, so each next layer has its turn and in the end NVRTC; what that compiles is loaded or is an error. Each
+// round adds code that was not refused before, so the rounds end. Relatives of other architectures and PTX are asked
+// for only where there is no NVRTC.
 #pragma once
 
 #include <atomic>
@@ -17,6 +23,7 @@
 #include "runtime/disk_cache.hpp"
 #include "runtime/log.hpp"
 #include "runtime/nvrtc.hpp"
+#include "runtime/refused_code.hpp"
 #include "runtime/shelf.hpp"
 
 namespace osdn::runtime {
@@ -39,6 +46,7 @@ enum class Origin { memory, host, pack, disk, compiled };
 struct CompilerResult {
   CompiledKernel kernel;
   Origin origin = Origin::compiled;
+  std::string place{};  ///< what has it, in words: "the pack /a/b", "the host's cache", a file, an NVRTC
 };
 
 /// Thread-safe.
@@ -58,8 +66,12 @@ class Compiler {
   [[nodiscard]] Identity identify(const CompileInput& input) const;
 
   /// Looks into every layer, then compiles. Processes that want the same kernel at the same time compile it once.
-  /// Errors: library_not_found, unsupported, compile_failed, out_of_memory.
-  expected<CompilerResult> compile(const CompileInput& input);
+  /// `refused`: code that the driver would not load. Errors: library_not_found, unsupported, compile_failed,
+  /// out_of_memory; after a refusal their context says whose code it was and what the driver said.
+  expected<CompilerResult> compile(const CompileInput& input, const RefusedCode& refused = {});
+
+  /// The driver refused what a layer had: it is no hit but a rejected entry, with one warning.
+  void take_back(const CompilerResult& found, const Error& why);
 
   [[nodiscard]] DiskCache* disk() { return disk_ ? &*disk_ : nullptr; }
   [[nodiscard]] const DiskCache* disk() const { return disk_ ? &*disk_ : nullptr; }
@@ -67,20 +79,24 @@ class Compiler {
   [[nodiscard]] std::uint64_t disk_hits() const { return disk_hits_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t host_hits() const { return host_hits_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t pack_hits() const { return pack_hits_.load(std::memory_order_relaxed); }
-  /// Entries of all layers that were damaged or of another kernel.
+  /// Entries of all layers that were damaged, of another kernel or refused by the driver.
   [[nodiscard]] std::uint64_t rejected() const;
   [[nodiscard]] const Shelf& shelf() const { return shelf_; }
   [[nodiscard]] std::uint64_t compilations() const { return compilations_.load(std::memory_order_relaxed); }
 
  private:
   expected<std::shared_ptr<const Nvrtc>> load();
-  expected<CompilerResult> compile_anew(const CompileInput& input, const Identity& identity);
-  std::optional<CompilerResult> look(const CompileInput& input, const Identity& identity);
-  std::optional<CompilerResult> ask_host(const Identity& identity);
+  expected<CompilerResult> search(const CompileInput& input, const RefusedCode& refused);
+  expected<CompilerResult> compile_anew(const CompileInput& input, const Identity& identity,
+                                        const RefusedCode& refused);
+  std::optional<CompilerResult> look(const CompileInput& input, const Identity& identity, const RefusedCode& refused);
+  std::optional<CompilerResult> ask_host(const Identity& identity, const RefusedCode& refused);
   void tell_host(const Identity& identity, std::string_view entry, const CompiledKernel& kernel);
-  std::optional<CompilerResult> look_into_packs(std::optional<CompiledKernel> kernel);
-  [[nodiscard]] Error nothing_compiles(Error error) const;
-  std::optional<CompilerResult> look_on_disk(const Identity& identity, DiskCache::Look look);
+  std::optional<CompilerResult> look_into_packs(std::optional<Shelf::Served> served);
+  std::optional<CompilerResult> look_on_disk(const Identity& identity, const RefusedCode& refused,
+                                             DiskCache::Look look);
+  /// Of a layer.
+  std::atomic<std::uint64_t>& hits(Origin origin);
 
   int driver_version_;
   Log log_;
@@ -95,6 +111,8 @@ class Compiler {
   std::atomic<std::uint64_t> host_hits_{0};
   std::atomic<std::uint64_t> pack_hits_{0};
   std::atomic<std::uint64_t> rejected_by_host_{0};
+  std::atomic<std::uint64_t> refused_by_driver_{0};
+  std::atomic_flag refusal_warned_ = ATOMIC_FLAG_INIT;
   std::atomic_flag host_warned_ = ATOMIC_FLAG_INIT;
   std::atomic<std::uint64_t> disk_hits_{0};
   std::atomic<std::uint64_t> compilations_{0};

@@ -23,9 +23,26 @@ inline constexpr Result error_out_of_memory = 2;
 inline constexpr Result error_not_initialized = 3;
 inline constexpr Result error_no_device = 100;
 inline constexpr Result error_invalid_device = 101;
+inline constexpr Result error_invalid_image = 200;
 inline constexpr Result error_invalid_context = 201;
+inline constexpr Result error_no_binary_for_gpu = 209;
+inline constexpr Result error_invalid_ptx = 218;
+inline constexpr Result error_jit_compiler_not_found = 221;
+inline constexpr Result error_unsupported_ptx_version = 222;
+inline constexpr Result error_jit_compilation_disabled = 223;
+inline constexpr Result error_invalid_source = 300;
 inline constexpr Result error_not_found = 500;
+inline constexpr Result error_not_supported = 801;
 inline constexpr Result error_stream_capture_implicit = 906;
+
+/// Of loading a module: this very code cannot be loaded, other code of the same kernel perhaps can. What says nothing
+/// of the code (no memory, a context that a fault took down) is not among them.
+[[nodiscard]] constexpr bool refuses_code(Result result) {
+  return result == error_invalid_image || result == error_no_binary_for_gpu || result == error_invalid_ptx ||
+         result == error_jit_compiler_not_found || result == error_unsupported_ptx_version ||
+         result == error_jit_compilation_disabled || result == error_invalid_source || result == error_not_found ||
+         result == error_not_supported;
+}
 
 // CUdevice_attribute
 inline constexpr int attribute_max_shared_memory_per_block = 8;

@@ -78,19 +78,34 @@ EngineState::EngineState(const EngineOptions& options, std::shared_ptr<const run
 
 EngineState::Kernels::Answer EngineState::prepare_kernel(const generator::KernelPlan& kernel, const std::string& arch) {
   const runtime::CompileInput input = runtime::compile_input(kernel, arch, lines_);
-  return kernels_.get({compiler_.identify(input).key, kernel.dynamic_shared}, [&]() -> Kernels::Result {
-    auto compiled = traced_compile(input);
-    if (!compiled) return std::move(compiled).error();
-    const runtime::Span loading(options_.trace, TraceEvent::Kind::load);
-    auto loaded = runtime::LoadedKernel::load(device_, kernel, *compiled);
-    loading.ended(kernel.entry, loaded ? arch : loaded.error().message, !loaded);
-    return loaded;
-  });
+  return kernels_.get({compiler_.identify(input).key, kernel.dynamic_shared},
+                      [&] { return find_and_load(kernel, arch, input); });
 }
 
-expected<runtime::CompilerResult> EngineState::traced_compile(const runtime::CompileInput& input) {
+EngineState::Kernels::Result EngineState::find_and_load(const generator::KernelPlan& kernel, const std::string& arch,
+                                                        const runtime::CompileInput& input) {
+  runtime::RefusedCode refused;
+  for (;;) {
+    auto compiled = traced_compile(input, refused);
+    if (!compiled) return std::move(compiled).error();
+    const std::size_t before = refused.size();
+    const runtime::Span loading(options_.trace, TraceEvent::Kind::load);
+    auto loaded = runtime::LoadedKernel::load(device_, kernel, *compiled, refused);
+    loading.ended(kernel.entry, loaded ? arch : loaded.error().message, !loaded);
+    if (loaded || refused.size() == before) return loaded;
+    if (compiled->origin == runtime::Origin::compiled) {  // nobody is left to ask
+      Error error = std::move(loaded).error();
+      if (before > 0) error.context = refused.lines();
+      return error;
+    }
+    compiler_.take_back(*compiled, loaded.error());
+  }
+}
+
+expected<runtime::CompilerResult> EngineState::traced_compile(const runtime::CompileInput& input,
+                                                              const runtime::RefusedCode& refused) {
   const runtime::Span span(options_.trace, TraceEvent::Kind::compile);
-  auto compiled = compiler_.compile(input);
+  auto compiled = compiler_.compile(input, refused);
   if (!compiled) {
     span.ended(input.entry, compiled.error().message, true);
   } else if (span.heard()) {

@@ -48,7 +48,10 @@ class EngineState {
   /// Machine code and the shared memory it may ask for: the same code loads anew for another size.
   using KernelKey = std::pair<runtime::CacheKey, std::size_t>;
   using Kernels = runtime::SingleFlight<KernelKey, runtime::LoadedKernel>;
-  expected<runtime::CompilerResult> traced_compile(const runtime::CompileInput& input);
+  expected<runtime::CompilerResult> traced_compile(const runtime::CompileInput& input,
+                                                   const runtime::RefusedCode& refused);
+  Kernels::Result find_and_load(const generator::KernelPlan& kernel, const std::string& arch,
+                                const runtime::CompileInput& input);
   Kernels::Answer prepare_kernel(const generator::KernelPlan& kernel, const std::string& arch);
 
   std::shared_ptr<const runtime::DeviceContext> device_;

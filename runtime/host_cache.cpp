@@ -24,7 +24,7 @@ std::string guarded(Call&& call) {
 
 }  // namespace
 
-std::optional<CompilerResult> Compiler::ask_host(const Identity& identity) {
+std::optional<CompilerResult> Compiler::ask_host(const Identity& identity, const RefusedCode& refused) {
   if (!host_.load) return std::nullopt;
   std::optional<std::string> bytes;
   const std::string thrown = guarded([&] { bytes = host_.load(identity.key.hex()); });
@@ -37,9 +37,11 @@ std::optional<CompilerResult> Compiler::ask_host(const Identity& identity) {
     problem = entry.error().message;
   } else if (entry->record != identity.record) {
     problem = "cache entry: it is of another kernel";
+  } else if (refused.holds(entry->kernel)) {
+    return std::nullopt;
   } else {
     host_hits_.fetch_add(1, std::memory_order_relaxed);
-    return CompilerResult{std::move(entry->kernel), Origin::host};
+    return CompilerResult{std::move(entry->kernel), Origin::host, "the host's cache, key " + identity.key.hex()};
   }
   rejected_by_host_.fetch_add(1, std::memory_order_relaxed);
   if (!host_warned_.test_and_set()) {

@@ -7,6 +7,18 @@
 #include <utility>
 
 namespace osdn::runtime {
+namespace {
+
+std::string refusal_line(const DeviceContext& device, const CompilerResult& compiled, const Error& error) {
+  const Driver& driver = device.driver();
+  std::string line = fmt::format("{}, code for {} by NVRTC {}: refused by the driver {} ({}): {}", compiled.place,
+                                 compiled.kernel.arch, version_text(compiled.kernel.nvrtc_version), driver.library,
+                                 version_text(driver.version), error.message);
+  if (!error.context.empty()) line += '\n' + error.context;
+  return line;
+}
+
+}  // namespace
 
 KernelReport kernel_report(const generator::KernelPlan& plan, const CompilerResult& compiled, std::size_t image_bytes) {
   const CompiledKernel& kernel = compiled.kernel;
@@ -28,7 +40,7 @@ KernelReport kernel_report(const generator::KernelPlan& plan, const CompilerResu
 
 expected<std::shared_ptr<const LoadedKernel>> LoadedKernel::load(std::shared_ptr<const DeviceContext> device,
                                                                  const generator::KernelPlan& plan,
-                                                                 const CompilerResult& compiled) {
+                                                                 const CompilerResult& compiled, RefusedCode& refused) {
   std::shared_ptr<LoadedKernel> loaded(new LoadedKernel(std::move(device)));
   const bool emulated = loaded->device_->description().emulated;
   // PTX without machine code comes from a pack: the driver compiles it.
@@ -40,7 +52,11 @@ expected<std::shared_ptr<const LoadedKernel>> LoadedKernel::load(std::shared_ptr
   if (scope.result() != cuda::success) {
     return loaded->device_->driver().error(scope.result(), "entering the context");
   }
-  if (auto done = loaded->load_module(image, plan.entry); !done) return std::move(done).error();
+  Error error;
+  if (const auto result = loaded->load_module(image, plan.entry, error); result != cuda::success) {
+    if (cuda::refuses_code(result)) refused.add(image, refusal_line(*loaded->device_, compiled, error));
+    return error;
+  }
   if (auto done = loaded->allow_shared_memory(plan); !done) return std::move(done).error();
   loaded->report_ = kernel_report(plan, compiled, image.size());
   loaded->device_->adopt(loaded->module_);
@@ -48,7 +64,7 @@ expected<std::shared_ptr<const LoadedKernel>> LoadedKernel::load(std::shared_ptr
   return std::shared_ptr<const LoadedKernel>(std::move(loaded));
 }
 
-expected<void> LoadedKernel::load_module(const std::string& image, const std::string& entry) {
+cuda::Result LoadedKernel::load_module(const std::string& image, const std::string& entry, Error& error) {
   const Driver& driver = device_->driver();
   std::array<char, 4096> log{};
   std::array<int, 2> options{cuda::jit_error_log_buffer, cuda::jit_error_log_buffer_size_bytes};
@@ -57,13 +73,13 @@ expected<void> LoadedKernel::load_module(const std::string& image, const std::st
                                    values.data());
   if (result != cuda::success) {
     module_ = nullptr;
-    Error error = driver.error(result, fmt::format("loading {}", entry));
+    error = driver.error(result, fmt::format("loading {}", entry));
     error.context = log.data();
-    return error;
+    return result;
   }
   result = driver.module_get_function(&function_, module_, entry.c_str());
-  if (result != cuda::success) return driver.error(result, fmt::format("finding {} in its module", entry));
-  return {};
+  if (result != cuda::success) error = driver.error(result, fmt::format("finding {} in its module", entry));
+  return result;
 }
 
 expected<void> LoadedKernel::allow_shared_memory(const generator::KernelPlan& plan) {

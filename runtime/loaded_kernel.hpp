@@ -18,10 +18,11 @@ namespace osdn::runtime {
 /// Its module is the context's once it is loaded, and stays as long.
 class LoadedKernel {
  public:
-  /// Loads what this driver runs: machine code, or the PTX on a software device.
+  /// Loads what this driver runs: machine code, or the PTX on a software device. On an error `refused` is told of the
+  /// code when the driver would not have it, and other code of this kernel may do.
   static expected<std::shared_ptr<const LoadedKernel>> load(std::shared_ptr<const DeviceContext> device,
                                                             const generator::KernelPlan& plan,
-                                                            const CompilerResult& compiled);
+                                                            const CompilerResult& compiled, RefusedCode& refused);
   ~LoadedKernel();
   LoadedKernel(const LoadedKernel&) = delete;
   LoadedKernel& operator=(const LoadedKernel&) = delete;
@@ -31,7 +32,7 @@ class LoadedKernel {
 
  private:
   explicit LoadedKernel(std::shared_ptr<const DeviceContext> device) : device_(std::move(device)) {}
-  expected<void> load_module(const std::string& image, const std::string& entry);
+  cuda::Result load_module(const std::string& image, const std::string& entry, Error& error);
   expected<void> allow_shared_memory(const generator::KernelPlan& plan);
 
   std::shared_ptr<const DeviceContext> device_;

@@ -36,6 +36,24 @@ std::vector<std::string> pack_files(const std::vector<std::string>& option) {
   return files;
 }
 
+bool runs_on(int driver_version, const CompiledKernel& kernel, CodeUse use) {
+  if (driver_version == 0) return true;
+  return use == CodeUse::ptx ? kernel.nvrtc_version <= driver_version
+                             : kernel.nvrtc_version / 1000 <= driver_version / 1000;
+}
+
+std::vector<Relative> relatives(std::string_view arch) {
+  const auto own = portable_number(arch);
+  std::vector<Relative> out;
+  if (!own) return out;
+  for (int number = *own - 1; number / 10 == *own / 10; --number)
+    out.push_back({fmt::format("sm_{}", number), CodeUse::machine_code});
+  for (int number = *own; number >= oldest_arch; --number) {
+    for (const char* prefix : {"sm_", "compute_"}) out.push_back({fmt::format("{}{}", prefix, number), CodeUse::ptx});
+  }
+  return out;
+}
+
 Shelf::Shelf(const std::vector<std::string>& files, int driver_version, Log log)
     : driver_version_(driver_version), log_(std::move(log)) {
   for (const std::string& file : files) {
@@ -49,11 +67,11 @@ Shelf::Shelf(const std::vector<std::string>& files, int driver_version, Log log)
   }
 }
 
-std::optional<CompiledKernel> Shelf::find(std::string_view kernel) {
-  return find(kernel, Use::machine_code);
+std::optional<Shelf::Served> Shelf::find(std::string_view kernel, const RefusedCode& refused) {
+  return find(kernel, CodeUse::machine_code, refused);
 }
 
-std::optional<CompiledKernel> Shelf::find(std::string_view kernel, Use use) {
+std::optional<Shelf::Served> Shelf::find(std::string_view kernel, CodeUse use, const RefusedCode& refused) {
   for (const auto& pack : packs_) {
     auto found = pack->find(kernel);
     if (!found) {
@@ -62,37 +80,49 @@ std::optional<CompiledKernel> Shelf::find(std::string_view kernel, Use use) {
     }
     if (!*found) continue;
     CompiledKernel& one = (*found)->kernel;
-    const bool runs = driver_version_ == 0 || (use == Use::ptx ? one.nvrtc_version <= driver_version_
-                                                               : one.nvrtc_version / 1000 <= driver_version_ / 1000);
-    if (runs) return std::move(one);
+    if (use == CodeUse::ptx) one.cubin.clear();
+    if (refused.holds(one)) continue;
+    if (runs_on(driver_version_, one, use)) return Served{std::move(one), pack.get()};
     log_.debug(fmt::format("{}: {} was compiled by NVRTC {}, too new for this driver", pack->path(), (*found)->entry,
                            version_text(one.nvrtc_version)));
   }
   return std::nullopt;
 }
 
-std::optional<CompiledKernel> Shelf::find_relative(const CompileInput& input) {
-  const auto own = portable_number(input.arch);
-  if (!own || packs_.empty()) return std::nullopt;
+std::optional<Shelf::Served> Shelf::find_relative(const CompileInput& input, const RefusedCode& refused) {
+  if (packs_.empty()) return std::nullopt;
   CompileInput other = input;
-  const auto look = [&](std::string_view prefix, int number, Use use) {
-    other.arch = fmt::format("{}{}", prefix, number);
-    return find(kernel_record(cache_record(other, 0)), use);
-  };
-  for (int number = *own - 1; number / 10 == *own / 10; --number) {
-    if (auto found = look("sm_", number, Use::machine_code); found && !found->cubin.empty()) return found;
-  }
-  for (int number = *own; number >= oldest_arch; --number) {
-    for (const char* prefix : {"sm_", "compute_"}) {
-      auto found = look(prefix, number, Use::ptx);
-      if (!found || found->ptx.empty()) continue;
-      found->cubin.clear();
-      found->resources = {};  // the driver's assembler does not say
-      found->arch = fmt::format("compute_{}", number);
+  for (const Relative& relative : relatives(input.arch)) {
+    other.arch = relative.arch;
+    auto found = find(kernel_record(cache_record(other, 0)), relative.use, refused);
+    if (!found) continue;
+    CompiledKernel& kernel = found->kernel;
+    if (relative.use == CodeUse::machine_code) {
+      if (!kernel.cubin.empty()) return found;
+    } else if (!kernel.ptx.empty()) {
+      kernel.resources = {};  // the driver's assembler does not say
+      kernel.arch = "compute" + relative.arch.substr(relative.arch.find('_'));
       return found;
     }
   }
   return std::nullopt;
+}
+
+std::string Shelf::why_not(std::string_view kernel) const {
+  std::string lines;
+  for (const auto& pack : packs_) {
+    const auto found = pack->find(kernel);
+    if (!found) {
+      lines += found.error().message + '\n';
+    } else if (!*found) {
+      lines += fmt::format("the pack {} has {} kernels, this one not\n", pack->path(), pack->size());
+    } else if (const CompiledKernel& one = (*found)->kernel; !runs_on(driver_version_, one, CodeUse::machine_code)) {
+      lines += fmt::format("the pack {} has it compiled by NVRTC {}, too new for the driver's {}\n", pack->path(),
+                           version_text(one.nvrtc_version), version_text(driver_version_));
+    }
+  }
+  for (const std::string& refusal : refusals_) lines += refusal + '\n';
+  return lines;
 }
 
 void Shelf::reject(const std::string& why) {

@@ -12,11 +12,26 @@
 #include "runtime/compile.hpp"
 #include "runtime/log.hpp"
 #include "runtime/pack.hpp"
+#include "runtime/refused_code.hpp"
 
 namespace osdn::runtime {
 
 /// `option`, else the files that $OSDN_PACKS names, split at colons.
 [[nodiscard]] std::vector<std::string> pack_files(const std::vector<std::string>& option);
+
+/// Machine code needs a driver of its NVRTC's major version or newer; PTX one that is not older at all.
+enum class CodeUse { machine_code, ptx };
+/// `driver_version` 0: any.
+[[nodiscard]] bool runs_on(int driver_version, const CompiledKernel& kernel, CodeUse use);
+
+/// What of other architectures a device of `arch` ("sm_89") runs, best first: machine code of the same major version
+/// ("binary compatible with … higher minor", CUDA C++ Programming Guide, "Binary Compatibility"), then PTX of its own
+/// and of any lower architecture. Kernels for one very architecture (sm_90a) have no relatives.
+struct Relative {
+  std::string arch;
+  CodeUse use;
+};
+[[nodiscard]] std::vector<Relative> relatives(std::string_view arch);
 
 /// First come, first served. Nothing here ever fails a caller: what cannot be used is a miss with a warning.
 class Shelf {
@@ -28,21 +43,25 @@ class Shelf {
   /// Why packs are not used, one line each.
   [[nodiscard]] const std::vector<std::string>& refusals() const { return refusals_; }
 
-  /// The kernel as it would be compiled for its architecture, whichever NVRTC compiled it.
-  std::optional<CompiledKernel> find(std::string_view kernel);
+  struct Served {
+    CompiledKernel kernel;
+    const Pack* pack = nullptr;  ///< whose it is
+  };
+  /// The kernel as it would be compiled for its architecture, whichever NVRTC compiled it. What the driver refused is
+  /// passed by, here and below: the next pack may have it compiled by another.
+  std::optional<Served> find(std::string_view kernel, const RefusedCode& refused = {});
 
-  /// Where nothing can be compiled: the same kernel for another architecture, as far as this device runs it. Machine
-  /// code of the same major version ("binary compatible with … higher minor", CUDA C++ Programming Guide, "Binary
-  /// Compatibility"), else PTX of any lower architecture, without machine code, for the driver to compile. Kernels for
-  /// one very architecture (sm_90a) have no relatives.
-  std::optional<CompiledKernel> find_relative(const CompileInput& input);
+  /// Where nothing can be compiled: the same kernel for a relative of its architecture; PTX comes without machine code,
+  /// for the driver to compile.
+  std::optional<Served> find_relative(const CompileInput& input, const RefusedCode& refused = {});
+
+  /// Why no pack serves this kernel, a line for each pack; those whose code the driver refused are told of elsewhere.
+  [[nodiscard]] std::string why_not(std::string_view kernel) const;
 
   [[nodiscard]] std::uint64_t rejected() const { return rejected_.load(std::memory_order_relaxed); }
 
  private:
-  /// Machine code needs a driver of its NVRTC's major version or newer; PTX one that is not older at all.
-  enum class Use { machine_code, ptx };
-  std::optional<CompiledKernel> find(std::string_view kernel, Use use);
+  std::optional<Served> find(std::string_view kernel, CodeUse use, const RefusedCode& refused);
   void reject(const std::string& why);
 
   std::vector<std::shared_ptr<const Pack>> packs_;

@@ -61,7 +61,7 @@ struct CacheStatistics {
   std::uint64_t memory_hits = 0;
   std::uint64_t disk_hits = 0;
   std::uint64_t misses = 0;    ///< compilations
-  std::uint64_t rejected = 0;  ///< entries found corrupt, truncated or of another key
+  std::uint64_t rejected = 0;  ///< entries found corrupt, truncated or of another key, or refused by the driver
   std::uint64_t write_failures = 0;
   std::uint64_t host_hits = 0;
   std::uint64_t pack_hits = 0;

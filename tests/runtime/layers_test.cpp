@@ -1,78 +1,15 @@
 // The layers of the compile cache above the user's directory: the host's store and packs.
+#include "layers.hpp"
+
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <map>
 #include <stdexcept>
 
 #include "runtime/engine_state.hpp"
 #include "runtime/pack.hpp"
-#include "support.hpp"
 
 namespace osdn::runtime::testing {
 namespace {
-
-/// A host that keeps what it is given.
-struct Store {
-  std::mutex mutex;
-  std::map<std::string, std::string, std::less<>> entries;
-  std::atomic<int> loads{0};
-
-  HostCache cache() {
-    HostCache cache;
-    cache.load = [this](std::string_view key) -> std::optional<std::string> {
-      ++loads;
-      const std::lock_guard lock(mutex);
-      const auto at = entries.find(key);
-      return at == entries.end() ? std::nullopt : std::optional(at->second);
-    };
-    cache.store = [this](std::string_view key, std::string_view entry) {
-      const std::lock_guard lock(mutex);
-      entries.insert_or_assign(std::string(key), std::string(entry));
-    };
-    return cache;
-  }
-};
-
-std::string source_of(const expected<PreparedOperation>& operation) {
-  return operation ? operation->kernels()[0].source : operation.error().message;
-}
-
-/// All kernels that an Engine of these options prepares for the small problem, as entries of a pack.
-std::vector<std::string> entries_by(EngineOptions options) {
-  Store store;
-  options.packs = {"/nowhere"};
-  options.log = [](LogLevel, std::string_view) {};
-  options.host_cache = store.cache();
-  Engine engine = Engine::create(options).value_or_throw();
-  (void)engine.prepare(small_problem()).value_or_throw();
-  std::vector<std::string> entries;
-  for (const auto& [key, bytes] : store.entries) entries.push_back(bytes);
-  return entries;
-}
-
-/// The same compiled for another architecture: as a packer makes it.
-std::string with_arch(const std::string& bytes, const std::string& arch) {
-  const CacheEntry entry = decode_entry(bytes).value_or_throw();
-  const RecordFields fields = parse_record(entry.record).value_or_throw();
-  CompileInput input{entry.entry, fields.source, {}, fields.options, arch};
-  for (const auto& [name, text] : fields.headers) input.headers.push_back({name, text});
-  CompiledKernel kernel = entry.kernel;
-  kernel.arch = arch;
-  return encode_entry(cache_record(input, fields.nvrtc_version), entry.entry, kernel);
-}
-
-std::string write_pack(const TemporaryDirectory& home, const std::vector<std::string>& entries) {
-  std::string file = home / "kernels.osdnpack";
-  write_all(file, encode_pack({entries, "{}", ""}).value_or_throw());
-  return file;
-}
-
-EngineOptions without_nvrtc() {
-  EngineOptions options = null_options();
-  options.nvrtc_library = "/nowhere/libnvrtc.so.13";
-  return options;
-}
 
 TEST(HostCache, GetsWhatIsCompiledAndServesTheNextEngine) {
   fresh_books();

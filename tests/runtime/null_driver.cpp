@@ -187,8 +187,10 @@ EXPORT Result cuModuleLoadDataEx(Module* module, const void* image, unsigned int
   ENTER(cuModuleLoadDataEx);
   if (current() == nullptr || image == nullptr) return error_invalid_context;
   if (count != 2 || options[0] != jit_error_log_buffer || values[0] == nullptr) return error_invalid_value;
-  auto* const made = new char;
   const std::lock_guard lock(books().mutex);
+  if (books().refuse_with != 0 && std::strstr(static_cast<const char*>(image), books().refused_code.c_str()) != nullptr)
+    return books().refuse_with;
+  auto* const made = new char;
   books().modules.insert(made);
   *module = reinterpret_cast<Module>(made);
   return success;

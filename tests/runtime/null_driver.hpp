@@ -31,6 +31,8 @@ struct Books {
   std::atomic<int> fail_with{999};      ///< … with this code
   std::atomic<int> fail_entry_with{0};  ///< every call of `fail_entry` fails with this code; 0: none
   std::string fail_entry;
+  std::string refused_code;  ///< images that contain this are refused …
+  int refuse_with = 0;       ///< … with this code; 0: none
   std::atomic<int> driver_version{13000};
   std::atomic<int> device_count{1};
   std::atomic<int> capture_status{0};

@@ -56,6 +56,11 @@ std::string Messages::all() const {
   return text;
 }
 
+void Messages::clear() {
+  const std::lock_guard lock(mutex_);
+  messages_.clear();
+}
+
 null_driver::Books& fresh_books() {
   null_driver::Books& books = *symbol<null_driver::GetBooks>("null_driver_books")();
   const std::lock_guard lock(books.mutex);
@@ -64,6 +69,8 @@ null_driver::Books& fresh_books() {
   books.fail_with = 999;
   books.fail_entry_with = 0;
   books.fail_entry.clear();
+  books.refused_code.clear();
+  books.refuse_with = 0;
   books.driver_version = 13000;
   books.device_count = 1;
   books.capture_status = 0;

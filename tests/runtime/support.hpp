@@ -37,6 +37,7 @@ class Messages {
   [[nodiscard]] LogCallback callback();
   [[nodiscard]] std::vector<std::string> warnings() const;
   [[nodiscard]] std::string all() const;
+  void clear();
 
  private:
   mutable std::mutex mutex_;

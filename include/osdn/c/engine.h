@@ -98,7 +98,7 @@ typedef struct osdn_counters {
   uint64_t memory_hits;     /* kernels that were loaded already */
   uint64_t disk_hits;       /* kernels found in the user's cache directory */
   uint64_t compilations;    /* kernels compiled */
-  uint64_t rejected;        /* cache entries found corrupt, truncated or of another key */
+  uint64_t rejected;        /* cache entries found corrupt, of another key, or refused by the driver */
   uint64_t write_failures;  /* cache entries that could not be written */
   uint64_t host_hits;       /* kernels that cache_load had */
   uint64_t pack_hits;       /* kernels found in a pack */
