@@ -23,7 +23,7 @@ compile_commands() {
     sed -e "s# -Werror # #g; s#$2#BUILD#g; s#$3\([ /]\)#OURS\1#g; s# osdn/# #g" | LC_ALL=C sort
 }
 
-# alone OBJECT BUILD: compiles it without what it should wait for, which is the libraries whose headers it has.
+# alone FILE BUILD: makes it without what ninja lets it wait for, which is the libraries that its own one uses.
 alone() {
   mkdir -p "$2/${1%/*}"
   ninja -C "$2" -t commands "$1" | tail -n 1 >"$SCRATCH/command"
@@ -63,9 +63,10 @@ step_subdirectory() {
   local generated objects target
   generated=$(ninja -C "$folder/build" -t targets all | sed -n 's#^\(osdn/.*\.cpp\): CUSTOM_COMMAND$#\1#p')
   [[ $generated == *embedded.cpp* && $generated == *build_id.cpp* ]] || fail "what is generated could not be read: $generated"
-  # shellcheck disable=SC2086
-  ninja -C "$folder/build" $generated >>"$folder/log" || fail "$(tail "$folder/log")"
-  for one in $generated; do cmp "$folder/build/$one" "$BUILD/${one#osdn/}" || fail "$one is generated otherwise"; done
+  for one in $generated; do
+    alone "$one" "$folder/build" >>"$folder/log"
+    cmp "$folder/build/$one" "$BUILD/${one#osdn/}" || fail "$one is generated otherwise"
+  done
 
   # So their archives are ours, and the user's program is linked with those, by the user's command.
   alone CMakeFiles/user.dir/tuned.cpp.o "$folder/build" || fail "the user's file does not compile"
@@ -88,6 +89,8 @@ step_subdirectory() {
   "$CMAKE" -DOSDN_WARNINGS_AS_ERRORS=ON "$folder/build" >>"$folder/log"
   ! alone $object "$folder/build" 2>"$SCRATCH/warned" || fail "OSDN_WARNINGS_AS_ERRORS=ON does nothing"
   grep -q 'Werror' "$SCRATCH/warned" || fail "$(cat "$SCRATCH/warned")"
+  # And this took seconds: all else that was linked is ours.
+  [[ $(find "$folder/build" -name '*.o' -type f | wc -l) -le 2 ]] || fail "more was compiled than the user's file and the planted one"
 }
 
 # Compiles the whole library once more.
