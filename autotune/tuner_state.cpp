@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "autotune/database/exchange.hpp"
 #include "autotune/sweep/tune.hpp"
 #include "autotune/trace.hpp"
 #include "autotune/trial/crew.hpp"
@@ -33,17 +34,6 @@ std::string absolute(const std::string& path) {
   return path.empty() || failed ? path : whole.string();
 }
 
-/// The packs of an Engine that know of tunings. The code of one whose tunings are damaged may still be sound.
-std::vector<std::string> packs_with_tunings(EngineState& engine) {
-  std::vector<std::string> out;
-  for (const auto& pack : engine.compiler().shelf().packs()) {
-    const auto text = pack->tuning();
-    if (!text) runtime::Log(engine.options().log).warning(text.error().message);
-    if (text && !text->empty()) out.push_back(pack->path());
-  }
-  return out;
-}
-
 }  // namespace
 
 expected<std::shared_ptr<TunerState>> TunerState::create(const Engine& engine, const TunerOptions& options) {
@@ -64,8 +54,7 @@ expected<std::shared_ptr<TunerState>> TunerState::create(const Engine& engine, c
     where.directory =
         absolute(autotune::Database::directory(exact.directory, runtime::cache_directory(its.cache_directory)));
     where.read_only = exact.read_only;
-    const auto packs = packs_with_tunings(*engine.state());
-    where.read_only.insert(where.read_only.end(), packs.begin(), packs.end());
+    where.packs = autotune::exports_in(engine.state()->compiler().shelf(), runtime::Log(its.log));
   }
   where.log = runtime::Log(its.log);
   auto database = autotune::Database::open(std::move(where));
@@ -150,7 +139,7 @@ expected<PreparedOperation> TunerState::without_compiler(const autotune::Key& ke
   auto operation = engine_.prepare(key.problem, *usual);
   if (!operation) return error;
   chosen = {*usual,
-            {TuningSource::heuristic, fmt::format("the default configuration: {} is in no pack, and nothing "
+            {TuningSource::heuristic, fmt::format("the default configuration: no pack serves {}, and nothing "
                                                   "can be compiled ({})",
                                                   to_string(chosen.config), chosen.provenance.explanation)}};
   return operation;

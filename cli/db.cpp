@@ -8,6 +8,7 @@
 #include <cctype>
 #include <memory>
 
+#include "autotune/database/exchange.hpp"
 #include "cli/target.hpp"
 #include "cli/verbs.hpp"
 
@@ -78,12 +79,14 @@ expected<autotune::Database> open_database(const DbOptions& options) {
   autotune::DatabaseOptions how;
   how.directory = autotune::Database::directory(options.directory, {});
   how.read_only = options.read_only;
-  how.log = runtime::Log([](LogLevel level, std::string_view text) {
+  const runtime::Log log([](LogLevel level, std::string_view text) {
     // What keeps the directory from being used is the result below.
     if (level == LogLevel::warning && !text.starts_with("the tuning database is not used")) {
       note(fmt::format("osdn: warning: {}", text));
     }
   });
+  how.log = log;
+  how.packs = autotune::exports_in(runtime::Shelf(runtime::pack_files({}), 0, log), log);
   auto database = autotune::Database::open(std::move(how));
   if (!database) return database.error();
   if (!database->refusal().empty()) {

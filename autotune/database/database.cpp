@@ -86,6 +86,9 @@ expected<Database> Database::open(DatabaseOptions options) {
     if (!text) return text.error();
     if (auto ok = take(*text, file); !ok) return ok.error();
   }
+  for (const DatabaseOptions::Shipped& pack : options.packs) {
+    if (auto ok = take(pack.text, pack.origin); !ok) state->log.warning(ok.error().message);
+  }
   for (const library_entries::Text& file : library_entries::all()) {
     if (!options.library_entries || file.text.empty()) continue;
     if (auto ok = take(file.text, "the library's own entries"); !ok) return ok.error();

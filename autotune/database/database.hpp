@@ -33,7 +33,12 @@ struct Entry {
 struct DatabaseOptions {
   std::string directory{};               ///< empty: nothing is remembered
   std::vector<std::string> read_only{};  ///< exports
-  bool library_entries = true;           ///< those that the library carries
+  struct Shipped {
+    std::string text;
+    std::string origin;
+  };
+  std::vector<Shipped> packs{};  ///< exports out of packs, behind `read_only`; one that is none is a warning
+  bool library_entries = true;   ///< those that the library carries
   runtime::Log log{};
 };
 

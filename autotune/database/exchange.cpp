@@ -50,6 +50,16 @@ bool is_pack(const std::string& path) {
 
 }  // namespace
 
+std::vector<DatabaseOptions::Shipped> exports_in(const runtime::Shelf& shelf, const runtime::Log& log) {
+  std::vector<DatabaseOptions::Shipped> out;
+  for (const auto& pack : shelf.packs()) {
+    auto text = pack->tuning();
+    if (!text) log.warning(text.error().message);
+    if (text && !text->empty()) out.push_back({*std::move(text), pack->path()});
+  }
+  return out;
+}
+
 expected<std::string> read_export(const std::string& path) {
   const auto failed = [&path](std::string_view why) {
     return Error{ErrorCode::io, fmt::format("{}: {}", path, why), {}};

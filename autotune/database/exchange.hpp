@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "autotune/database/database.hpp"
+#include "runtime/shelf.hpp"
 
 namespace osdn::autotune {
 
@@ -23,6 +24,9 @@ expected<Imported> import_text(std::string_view text, const std::string& origin)
 
 /// The bytes of an export. Errors: io, corrupt: larger than any of ours.
 expected<std::string> read_export(const std::string& path);
+
+/// The tuning entries of packs. One whose entries are damaged is a warning: its code may still be sound.
+[[nodiscard]] std::vector<DatabaseOptions::Shipped> exports_in(const runtime::Shelf& shelf, const runtime::Log& log);
 
 struct Merged {
   std::int64_t added = 0;  ///< lines
