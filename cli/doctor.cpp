@@ -5,6 +5,7 @@
 
 #include "autotune/database/database.hpp"
 #include "autotune/trial/crew.hpp"
+#include "cli/doctor_packs.hpp"
 #include "cli/emulator.hpp"
 #include "cli/execute.hpp"
 #include "cli/report.hpp"
@@ -27,9 +28,10 @@ struct Finding {
   bool found = false;
   std::string detail{};
   std::string advice{};  ///< what to do when it is missing
+  Json pack{};           ///< of a pack: what is in it
 };
 
-Finding find_gpu() {
+Finding find_gpu(std::optional<PackDevice>& packs_for) {
   Finding out{.what = "GPU",
               .advice = "on a machine with an NVIDIA GPU, install its driver; elsewhere use the emulator"};
   const auto driver = runtime::load_driver({});
@@ -43,18 +45,23 @@ Finding find_gpu() {
     return out;
   }
   out.found = !device->emulated;
+  packs_for = {fmt::format("sm_{}", device->arch), device->emulated ? 0 : device->driver_version};
   out.detail = fmt::format("{}, sm_{}, {} multiprocessors, driver {} ({})", device->name, device->arch,
                            device->multiprocessors, runtime::version_text((*driver)->version), (*driver)->library);
   if (device->emulated) out.detail += ": the driver that was named is the emulator";
   return out;
 }
 
-Finding find_emulator() {
+Finding find_emulator(std::optional<PackDevice>& packs_for) {
   Finding out{.what = "emulator",
               .advice = "build the target osdn_emulator; libosdn_emulator.so lies beside the program"};
   const auto version = emulator_version();
   out.found = version.has_value();
   out.detail = version ? fmt::format("{} ({})", *version, emulator_library()) : version.error().message;
+  if (packs_for || !version) return out;
+  const auto driver = runtime::load_driver(emulator_library());
+  const auto device = driver ? runtime::describe_device(**driver, 0) : expected<DeviceDescription>(driver.error());
+  if (device) packs_for = {fmt::format("sm_{}", device->arch), 0};
   return out;
 }
 
@@ -88,14 +95,15 @@ Finding find_cache() {
   return out;
 }
 
-/// Nothing is missing where none are named.
-std::vector<Finding> find_packs() {
+/// Nothing is missing where none are named, nor where one is for other devices: several may share the work.
+std::vector<Finding> find_packs(const std::vector<PackLook>& packs, const std::optional<PackDevice>& device) {
   std::vector<Finding> out;
-  for (const std::string& file : runtime::pack_files({})) {
-    Finding one{.what = "pack", .advice = "its kernels are compiled; correct OSDN_PACKS, or make it anew: osdn pack"};
-    const auto pack = runtime::Pack::open(file);
-    one.found = pack.has_value();
-    one.detail = pack ? fmt::format("{}, {} kernels", file, (*pack)->size()) : pack.error().message;
+  for (const PackLook& look : packs) {
+    Finding one{.what = "pack",
+                .advice = "its kernels are compiled; correct --pack or OSDN_PACKS, or make it anew: osdn pack"};
+    one.found = look.refusal.empty() && look.damaged.empty();
+    one.detail = look.refusal.empty() ? fmt::format("{}: {}", look.file, text_of(look, device)) : look.refusal;
+    one.pack = to_json(look, device);
     out.push_back(std::move(one));
   }
   return out;
@@ -131,13 +139,10 @@ Finding find_tuning_worker() {
   return out;
 }
 
-/// The whole way, small: generated, compiled, launched, judged.
-expected<std::vector<reference::Verdict>> journey(const TargetOptions& options) {
+/// The whole way, small: generated, found or compiled, launched, judged.
+expected<std::vector<reference::Verdict>> journey(const TargetOptions& options, const Problem& problem) {
   auto target = open_target(options);
   if (!target) return target.error();
-  Problem problem;
-  problem.k = 16;
-  problem.v = 16;
   auto small = reference::random_case(problem, {.b = 1, .t = 20, .h = 1, .hv = 1}, {});
   if (!small) return small.error();
   auto answers = reference::solve(*small);
@@ -147,35 +152,51 @@ expected<std::vector<reference::Verdict>> journey(const TargetOptions& options) 
   return reference::judge(*small, *answers, execution->outputs);
 }
 
-Finding try_device(const char* device) {
-  Finding out{.what = fmt::format("a case on the {}", device), .advice = "see the message above; it names what failed"};
+/// A problem of its own, or one that the packs have where nothing can be compiled.
+Finding try_device(const char* device, const std::vector<std::string>& packs, const std::optional<PackSample>& sample) {
+  Finding out{.what = fmt::format("a case {}on the {}", sample ? "of the packs " : "", device),
+              .advice = "see the message above; it names what failed"};
   TargetOptions options;
   options.device = device;
-  const auto verdicts = journey(options);
+  options.packs = packs;
+  Problem problem;
+  problem.k = 16;
+  problem.v = 16;
+  if (sample) {
+    problem = sample->problem;
+    options.config = to_string(sample->config);
+  }
+  const auto verdicts = journey(options, problem);
   out.found = verdicts && reference::all_passed(*verdicts);
   if (!verdicts)
     out.detail = verdicts.error().message;
   else if (out.found)
-    out.detail = "generated, compiled, launched, within tolerance of float64";
+    out.detail = fmt::format("generated, {}, launched, within tolerance of float64", sample ? "found" : "compiled");
   else
     out.detail = "runs, but its outputs are outside their tolerance";
   return out;
 }
 
-int doctor(bool json) {
-  std::vector<Finding> findings = {find_gpu(),   find_emulator(), find_compiler(),
-                                   find_cache(), find_tuning(),   find_tuning_worker()};
-  for (Finding& pack : find_packs()) findings.push_back(std::move(pack));
+int doctor(const std::vector<std::string>& pack_option, bool json) {
+  std::optional<PackDevice> device;
+  std::vector<Finding> findings = {find_gpu(device), find_emulator(device), find_compiler(),
+                                   find_cache(),     find_tuning(),         find_tuning_worker()};
   const bool gpu = findings[0].found;
   const bool emulator = findings[1].found;
   const bool compiler = findings[2].found;
+  const std::vector<std::string> files = runtime::pack_files(pack_option);
+  std::vector<PackLook> packs;
+  for (const std::string& file : files) packs.push_back(look_at_pack(file, device));
+  for (Finding& pack : find_packs(packs, device)) findings.push_back(std::move(pack));
+  const auto sample = compiler || !device ? std::nullopt : sample_of(packs, *device);
   bool runs = false;
-  if (compiler && gpu) {
-    findings.push_back(try_device("gpu"));
+  if ((compiler || sample) && gpu) {
+    findings.push_back(try_device("gpu", files, sample));
     runs = findings.back().found;
   }
-  if (compiler && emulator) {
-    findings.push_back(try_device("emulator"));
+  // A sample is for the device that the packs were looked at for.
+  if (compiler ? emulator : sample && emulator && !gpu) {
+    findings.push_back(try_device("emulator", files, sample));
     runs = runs || findings.back().found;
   }
 
@@ -183,6 +204,7 @@ int doctor(bool json) {
   for (const Finding& finding : findings) {
     Json one = {{"what", finding.what}, {"found", finding.found}, {"detail", indented(finding.detail)}};
     if (!finding.found) one["advice"] = finding.advice;
+    if (!finding.pack.is_null()) one["pack"] = finding.pack;
     out["findings"].push_back(one);
     if (json) continue;
     print(fmt::format("{}  {}: {}", finding.found ? "found  " : "missing", finding.what, indented(finding.detail)));
@@ -191,17 +213,19 @@ int doctor(bool json) {
   if (json)
     print_json(out);
   else
-    print(runs ? "osdn runs here" : "osdn cannot run here yet");
+    print(!runs ? "osdn cannot run here yet" : compiler ? "osdn runs here" : "osdn runs here what its packs hold");
   return runs ? success : environment;
 }
 
 }  // namespace
 
 void add_doctor(CLI::App& app, int& exit_code) {
+  auto packs = std::make_shared<std::vector<std::string>>();
   auto json = std::make_shared<bool>(false);
   CLI::App* verb = app.add_subcommand("doctor", "What was found, what is missing, what to do; runs one small case");
+  verb->add_option("--pack", *packs, "packs to look at (those of OSDN_PACKS)");
   verb->add_flag("--json", *json, "print one JSON object");
-  verb->callback([json, &exit_code] { exit_code = doctor(*json); });
+  verb->callback([packs, json, &exit_code] { exit_code = doctor(*packs, *json); });
 }
 
 }  // namespace osdn::cli

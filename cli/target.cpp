@@ -53,8 +53,8 @@ LogCallback log_once() {
   };
 }
 
-expected<Target> open_gpu() {
-  auto engine = Engine::create({.validate = true, .log = log_once()});
+expected<Target> open_gpu(const TargetOptions& options) {
+  auto engine = Engine::create({.packs = options.packs, .validate = true, .log = log_once()});
   if (!engine) return engine.error();
   return describe(*std::move(engine));
 }
@@ -65,7 +65,8 @@ expected<Target> open_emulator(const TargetOptions& options) {
     if (!architecture) return architecture.error();
     if (auto ok = set_emulator_profile(generator::to_string(*architecture)); !ok) return ok.error();
   }
-  auto engine = Engine::create({.driver_library = emulator_library(), .validate = true, .log = log_once()});
+  auto engine = Engine::create(
+      {.driver_library = emulator_library(), .packs = options.packs, .validate = true, .log = log_once()});
   if (!engine) return engine.error();
   return describe(*std::move(engine));
 }
@@ -81,7 +82,7 @@ expected<Target> check_arch(Target target, const std::string& arch) {
 }
 
 expected<Target> open_auto(const TargetOptions& options) {
-  auto gpu = open_gpu();
+  auto gpu = open_gpu(options);
   if (gpu) return check_arch(*std::move(gpu), options.arch);
   const ErrorCode code = gpu.error().code;
   if (code != ErrorCode::library_not_found && code != ErrorCode::no_device && code != ErrorCode::driver) return gpu;
@@ -120,7 +121,7 @@ expected<Target> open_target(const TargetOptions& options) {
   if (options.device != "gpu") {
     return invalid(fmt::format("--device is {}; allowed: auto, gpu, emulator or reference", options.device));
   }
-  auto target = open_gpu();
+  auto target = open_gpu(options);
   if (!target) return target;
   if (target->emulated()) {
     return Error{ErrorCode::no_device,

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "generator/architecture.hpp"
 #include "osdn/engine.hpp"
@@ -17,6 +18,7 @@ struct TargetOptions {
   std::string config;
   std::optional<int> chunk;
   bool stats = false;
+  std::vector<std::string> packs{};  ///< empty: $OSDN_PACKS
 };
 
 /// --device, --arch, --chunk, --config, --stats.

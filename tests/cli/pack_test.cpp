@@ -50,7 +50,68 @@ TEST_F(Program, APackServesWithoutAnNvrtc) {
   EXPECT_EQ(listed.json()["items"][0]["why"], "default");
   EXPECT_EQ(listed.json()["items"][1]["why"], "cut");
   EXPECT_EQ(listed.json()["items"][1]["usable"], "yes");
-  EXPECT_NE(osdn({"doctor"}, bare(pack, path("cache"))).out.find(pack), std::string::npos);
+}
+
+TEST_F(Program, DoctorSaysWhatPacksServe) {
+  const auto pack_for = [&](const std::string& name, const std::string& arch) {
+    std::string pack = path(name);
+    const Ran made = osdn({"pack", "--problem", problem_of_deltanet(), "--arch", arch, "--output", pack});
+    EXPECT_EQ(made.exit_code, 0) << made.err;
+    return pack;
+  };
+  const std::string own = pack_for("own", "sm_80");
+  const std::string ptx = pack_for("ptx", "compute_80");
+  const std::string newer = pack_for("newer", "sm_90");
+  const std::string open = path("open");
+  fs::copy_file(own, open);
+  ::chmod(open.c_str(), 0666);
+  const std::string damaged = path("damaged");
+  std::string bytes = read(own);
+  bytes[bytes.size() / 2] ^= 1;
+  std::ofstream(damaged, std::ios::binary) << bytes;
+
+  const std::vector<std::string> all = {own, ptx, newer, open, damaged, path("none")};
+  std::string variable;
+  for (const std::string& file : all) variable += file + ":";
+  const auto found = [](const Ran& ran) {
+    std::vector<nlohmann::json> packs;
+    const auto report = ran.json();
+    for (const auto& finding : report["findings"]) {
+      if (finding.contains("pack")) packs.push_back(finding);
+    }
+    return packs;
+  };
+  const Ran ran = osdn({"doctor", "--json"}, bare(variable, path("cache")));
+  EXPECT_EQ(ran.exit_code, 0) << "what the pack holds runs here\n" << ran.out;
+  const auto packs = found(ran);
+  ASSERT_EQ(packs.size(), all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(packs[i]["pack"]["file"], all[i]);
+    EXPECT_EQ(packs[i]["found"], i < 3) << packs[i];
+  }
+  const std::size_t kernels = packs[0]["pack"]["kernels"];
+  EXPECT_GT(kernels, 1U);
+  EXPECT_EQ(packs[0]["pack"]["archs"], nlohmann::json({{"sm_80", kernels}}));
+  EXPECT_EQ(packs[0]["pack"]["own"], kernels);
+  EXPECT_EQ(packs[0]["pack"]["serves"], true);
+  EXPECT_EQ(packs[1]["pack"]["ptx"], kernels);
+  EXPECT_EQ(packs[1]["pack"]["own"], 0);
+  EXPECT_EQ(packs[1]["pack"]["serves"], true);
+  EXPECT_EQ(packs[2]["pack"]["serves"], false);
+  EXPECT_NE(packs[2]["detail"].get<std::string>().find("does not serve sm_80"), std::string::npos) << packs[2];
+  EXPECT_NE(packs[3]["pack"]["refused"].get<std::string>().find("chmod go-w"), std::string::npos) << packs[3];
+  EXPECT_EQ(packs[4]["pack"]["damaged"].size(), 1U) << packs[4];
+  EXPECT_TRUE(packs[4]["pack"]["refused"].is_null());
+
+  // The option goes before the variable; and nothing runs where no pack serves.
+  const Ran asked = osdn({"doctor", "--pack", newer, "--json"}, bare(own, path("cache")));
+  EXPECT_EQ(asked.exit_code, 3) << asked.out;
+  ASSERT_EQ(found(asked).size(), 1U);
+  EXPECT_EQ(found(asked)[0]["pack"]["file"], newer);
+  const Ran people = osdn({"doctor", "--pack", own}, bare("", path("cache")));
+  EXPECT_NE(people.out.find("found    pack: " + own), std::string::npos) << people.out;
+  EXPECT_NE(people.out.find("found    a case of the packs on the emulator"), std::string::npos) << people.out;
+  EXPECT_NE(people.out.find("osdn runs here what its packs hold"), std::string::npos) << people.out;
 }
 
 TEST_F(Program, TheSameInputsGiveTheSamePack) {
