@@ -2,12 +2,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <array>
 #include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "capi/handles.hpp"
 #include "capi/problem.hpp"
@@ -240,11 +240,15 @@ expected<void> log_gamma(Reader& reader, const osdn_dl_tensor* tensor, Arguments
   const Given given{"log_gamma", tensor};
   const LogGammaAxes has = log_gamma_axes(reader.problem().apf);
   if (has.any()) {
-    std::vector<Axis> axes;
-    if (has.tokens) axes = {{"B", &reader.b}, {"T", &reader.t}};
-    if (has.heads) axes.push_back({"HV", &reader.hv});
-    if (has.features) axes.push_back({"K", nullptr, reader.problem().k});
-    return rows(reader, given, fp32, axes, has.features, out.log_gamma, out.log_gamma_strides);
+    std::array<Axis, 4> axes;
+    std::size_t count = 0;
+    if (has.tokens) {
+      axes[count++] = {"B", &reader.b};
+      axes[count++] = {"T", &reader.t};
+    }
+    if (has.heads) axes[count++] = {"HV", &reader.hv};
+    if (has.features) axes[count++] = {"K", nullptr, reader.problem().k};
+    return rows(reader, given, fp32, std::span(axes).first(count), has.features, out.log_gamma, out.log_gamma_strides);
   }
   if (tensor == nullptr) return {};
   return wrong(given, "the operation takes none: prepare it with apf=per_head, per_token or per_channel");

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 #include <osdn/osdn.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <new>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -71,6 +73,43 @@ TEST_F(Capi, ALaunchTakesNoMemoryAndNoLock) {
   osdn_counters after = before;
   ASSERT_EQ(osdn_engine_counters(engine_, &after), OSDN_OK);
   EXPECT_EQ(after.launches, before.launches + 1);
+}
+
+/// Contiguous, on the null driver's device.
+osdn_dl_tensor on_device(std::uint64_t address, std::uint8_t bits, std::span<std::int64_t> shape) {
+  constexpr std::uint8_t dl_float = 2;
+  constexpr std::uint8_t dl_bfloat = 4;
+  osdn_dl_tensor out{};
+  out.data = reinterpret_cast<void*>(address);
+  out.device.device_type = 2;
+  out.ndim = static_cast<std::int32_t>(shape.size());
+  out.dtype = {bits == 32 ? dl_float : dl_bfloat, bits, 1};
+  out.shape = shape.data();
+  return out;
+}
+
+TEST_F(Capi, NeitherDoTensorsOfALaunch) {
+  osdn_operation_destroy(operation_);
+  operation_ = nullptr;
+  ASSERT_EQ(osdn_prepare_text(engine_, "osdn_forward:k=64,v=64,apf=per_channel", nullptr, &operation_), OSDN_OK);
+  std::int64_t rows[] = {1, 100, 1, 64};
+  const osdn_dl_tensor wide = on_device(0x10000, 16, rows);
+  const osdn_dl_tensor scalars = on_device(0x20000, 32, std::span(rows).first(3));
+  const osdn_dl_tensor log_gamma = on_device(0x30000, 32, rows);
+  osdn_forward_tensors tensors{};
+  tensors.struct_size = sizeof(tensors);
+  tensors.q = tensors.k = tensors.v = tensors.o = &wide;
+  tensors.beta = &scalars;
+  tensors.log_gamma = &log_gamma;
+  osdn_forward_arguments out = arguments();
+  const Watch watch;
+  const osdn_status filled = osdn_forward_from_dlpack(operation_, &tensors, &out);
+  const Watch::Counts counts = watch.counts();
+  EXPECT_EQ(filled, OSDN_OK) << osdn_last_error();
+  EXPECT_EQ(out.log_gamma, 0x30000U);
+  EXPECT_EQ(counts.allocations, 0);
+  EXPECT_EQ(counts.locks, 0);
+  EXPECT_EQ(counts.environment, 0);
 }
 
 /// Fails the first allocation of a call, then the second, and so on until the call succeeds. `before` each.
