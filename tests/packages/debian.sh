@@ -6,7 +6,8 @@ step_debian() {
   local folder=$SCRATCH/debian
   rm -rf "$folder"
   mkdir -p "$folder"
-  (cd "$folder" && "$(dirname "$CMAKE")/cpack" --config "$BUILD/CPackConfig.cmake" -G DEB -B "$folder" >"$folder/log") || fail "$(cat "$folder/log")"
+  # What a packager's umask is must not show in what gets installed.
+  (umask 077 && cd "$folder" && "$(dirname "$CMAKE")/cpack" --config "$BUILD/CPackConfig.cmake" -G DEB -B "$folder" >"$folder/log") || fail "$(cat "$folder/log")"
   local package contents one
   for package in libosdn0 libosdn-dev osdn; do
     compgen -G "$folder/${package}_*.deb" >/dev/null || fail "there is no $package"
@@ -14,6 +15,7 @@ step_debian() {
     [[ $contents == *"/usr/share/doc/$package/copyright"* ]] || fail "$package has no copyright file"
     [[ $contents == *"/usr/share/doc/$package/changelog.Debian.gz"* ]] || fail "$package has no changelog"
     ! grep -vE ' root/root ' <<<"$contents" || fail "$package has files of users"
+    ! grep -vE '^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--|lrwxrwxrwx) ' <<<"$contents" || fail "$package has files that not all may read"
     ! grep -vE ' \./(usr/.*)?$| \./usr/[^ ]* -> [^/]*$' <<<"$contents" || fail "$package has files outside /usr"
     for one in preinst postinst prerm postrm; do
       ! dpkg-deb --info "$folder/${package}"_*.deb $one >/dev/null 2>&1 || fail "$package runs a script: $one"
@@ -38,7 +40,8 @@ step_debian() {
 }
 
 # dpkg_in_root OPTION…: dpkg on a root of its own, which knows of this system what our packages depend on.
-dpkg_in_root() { "${privilege[@]}" dpkg --root="$root" --force-not-root --force-unsafe-io --log="$SCRATCH/dpkg.log" "$@" >"$SCRATCH/dpkg" 2>&1; }
+# It wants ldconfig on the PATH, which is root's to have there.
+dpkg_in_root() { PATH=$PATH:/usr/sbin:/sbin "${privilege[@]}" dpkg --root="$root" --force-not-root --force-unsafe-io --log="$SCRATCH/dpkg.log" "$@" >"$SCRATCH/dpkg" 2>&1; }
 
 new_root() {
   rm -rf "$root"
@@ -52,13 +55,13 @@ needs_what_it_says() {
   said=$(dpkg-deb --field "$SCRATCH/debian/$package"_*.deb Depends | sed 's/ *([^)]*)//g; s/, /\n/g')
   rm -rf "$SCRATCH/unpacked"
   dpkg-deb --extract "$SCRATCH/debian/$package"_*.deb "$SCRATCH/unpacked"
-  for file in $(find "$SCRATCH/unpacked" -type f \( -name '*.so*' -o -perm -100 \)); do
+  while IFS= read -r file; do
     for one in $(readelf -d "$file" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p'); do
       owners=$(dpkg-query --search "*/$one" 2>/dev/null | sed 's/:.*//' | sort -u)
       grep -qxF "$owners" <<<"$said" || fail "$package: ${file##*/} needs $one of ${owners:-nobody}, which Depends lacks"
       found+="$owners"$'\n'
     done
-  done
+  done < <(find "$SCRATCH/unpacked" -type f \( -name '*.so*' -o -perm -100 \))
   [[ -n $found ]] || fail "$package: nothing was read of what it needs"
   for one in $said; do grep -qxF "$one" <<<"$found" || fail "$package depends on $one without need"; done
 }
@@ -66,6 +69,7 @@ needs_what_it_says() {
 # The packages go into a root of their own, work there, and leave nothing behind.
 step_debian_installed() {
   command -v dpkg >/dev/null || skip "no dpkg"
+  compgen -G "$SCRATCH/debian/*.deb" >/dev/null || skip "packages_debian made none"
   local root=$SCRATCH/debian-root privilege=() left
   if ((EUID != 0)); then
     command -v fakeroot >/dev/null || skip "neither root nor fakeroot"
