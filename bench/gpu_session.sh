@@ -203,7 +203,11 @@ table() {
 
 # What stands between hosts and the kernels: streams and a recorded graph of a C++ program, and PyTorch's, with
 # torch.compile, where it can be imported.
-server() { "${ours[@]}" "$bin/example_server" $([[ $device == gpu ]] || echo "$bin/libosdn_emulator.so"); }
+server() {
+  local driver=()
+  [[ $device == gpu ]] || driver=("$bin/libosdn_emulator.so")
+  "${ours[@]}" "$bin/example_server" "${driver[@]}"
+}
 torch() {
   OSDN_LIBRARY=$bin/libosdn.so OSDN_EMULATOR_LIBRARY=$bin/libosdn_emulator.so OSDN_INCLUDE=$root/include \
     PYTHONPATH=$root/python:$PYTHONPATH "${ours[@]}" "$python" "$root/tests/python/run.py" "$root/tests/python"

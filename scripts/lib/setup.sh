@@ -155,13 +155,13 @@ disassembler() {
   local folder=${nvrtc_folder%/*}/nvdisasm work
   if [[ ! -x $folder/nvdisasm ]]; then
     say "fetching nvdisasm, CUDA's disassembler, into $folder"
-    mkdir -p "$folder"
-    work=$(mktemp -d "$folder/.incoming.XXXXXX")
-    if fetch_wheel "$project/scripts/lib/nvdisasm.txt" "$work"; then
-      chmod +x "$work"/wheel/nvidia/*/bin/nvdisasm
-      mv -f "$work"/wheel/nvidia/*/bin/nvdisasm "$folder/"
+    if mkdir -p "$folder" && work=$(mktemp -d "$folder/.incoming.XXXXXX"); then
+      if fetch_wheel "$project/scripts/lib/nvdisasm.txt" "$work"; then
+        chmod +x "$work"/wheel/nvidia/*/bin/nvdisasm
+        mv -f "$work"/wheel/nvidia/*/bin/nvdisasm "$folder/"
+      fi
+      rm -rf "$work"
     fi
-    rm -rf "$work"
   fi
   if [[ -x $folder/nvdisasm ]]; then
     export OSDN_NVDISASM=$folder/nvdisasm
