@@ -30,7 +30,8 @@ struct DbOptions {
   bool json = false;
 };
 
-/// The database of --directory with the exports of --read-only and of the packs of OSDN_PACKS, as a Tuner has it. Errors: io where the directory cannot be used.
+/// The database of --directory with the exports of --read-only and of the packs of OSDN_PACKS, as a Tuner has it.
+/// Errors: io where the directory cannot be used.
 expected<autotune::Database> open_database(const DbOptions& options);
 
 /// The problem of the options when they name one. Errors: those of find_subject.
