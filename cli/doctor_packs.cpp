@@ -90,15 +90,18 @@ Json to_json(const PackLook& look, const std::optional<PackDevice>& device) {
 }
 
 std::optional<PackSample> sample_of(const std::vector<PackLook>& packs, const PackDevice& device) {
+  std::vector<std::string> archs = {device.arch};
+  for (const runtime::Relative& relative : runtime::relatives(device.arch)) archs.push_back(relative.arch);
   for (const PackLook& look : packs) {
     if (!look.serves()) continue;
     const auto pack = runtime::Pack::open(look.file);
     const auto text = pack ? (*pack)->manifest() : expected<std::string>(pack.error());
     const auto manifest = text ? read_manifest(*text) : expected<Manifest>(text.error());
     if (!manifest) continue;
-    for (const Manifest::Item& one : manifest->items) {
-      if (generator::to_string(one.item.architecture) == device.arch)
-        return PackSample{one.item.problem, one.item.config};
+    for (const std::string& arch : archs) {
+      for (const Manifest::Item& one : manifest->items) {
+        if (one.item.arch == arch) return PackSample{one.item.problem, one.item.config};
+      }
     }
   }
   return std::nullopt;

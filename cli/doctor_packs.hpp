@@ -43,7 +43,8 @@ struct PackLook {
 [[nodiscard]] std::string text_of(const PackLook& look, const std::optional<PackDevice>& device);
 [[nodiscard]] Json to_json(const PackLook& look, const std::optional<PackDevice>& device);
 
-/// Something in the packs that this device runs: the first item of a manifest for its architecture.
+/// Something in the packs that this device runs: the first item of a manifest for its architecture, else for the best
+/// of those that it runs where nothing compiles.
 struct PackSample {
   Problem problem;
   Config config;

@@ -108,6 +108,14 @@ TEST_F(Program, DoctorSaysWhatPacksServe) {
   EXPECT_EQ(asked.exit_code, 3) << asked.out;
   ASSERT_EQ(found(asked).size(), 1U);
   EXPECT_EQ(found(asked)[0]["pack"]["file"], newer);
+  // Nor does it have to be code for this very architecture.
+  for (const std::string& pack : {own, ptx}) {
+    Environment newer_device = bare(pack, path("cache"));
+    newer_device["OSDN_EMULATOR_ARCH"] = "sm_86";
+    const Ran related = osdn({"doctor"}, newer_device);
+    EXPECT_EQ(related.exit_code, 0) << related.out;
+    EXPECT_NE(related.out.find("serves sm_86"), std::string::npos) << related.out;
+  }
   const Ran people = osdn({"doctor", "--pack", own}, bare("", path("cache")));
   EXPECT_NE(people.out.find("found    pack: " + own), std::string::npos) << people.out;
   EXPECT_NE(people.out.find("found    a case of the packs on the emulator"), std::string::npos) << people.out;
