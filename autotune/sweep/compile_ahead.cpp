@@ -1,7 +1,7 @@
 #include "autotune/sweep/compile_ahead.hpp"
 
 #include <algorithm>
-#include <system_error>
+#include <exception>
 #include <utility>
 
 namespace osdn::autotune {
@@ -11,8 +11,8 @@ CompileAhead::CompileAhead(Laboratory& laboratory) : laboratory_(laboratory) {
   threads_.reserve(static_cast<std::size_t>(wanted));
   try {
     for (int i = 0; i < wanted; ++i) threads_.emplace_back([this] { work(); });
-  } catch (const std::system_error&) {
-    if (threads_.empty()) throw;  // else fewer will do
+  } catch (const std::exception&) {  // no thread, or no memory for one
+    if (threads_.empty()) throw;     // else fewer will do
   }
 }
 
