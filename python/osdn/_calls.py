@@ -1,5 +1,6 @@
 """What a call computes: a problem's text, its sizes and its numbers, from arrays of either kind."""
 
+import ctypes
 import numbers as _numbers
 
 from . import _abi
@@ -186,6 +187,8 @@ def apf_of(log_gamma):
 def numbers(modes, constant, scale):
     """The floats of a launch, in the order of NUMBER_NAMES."""
     factor = 0.0 if scale is None else number("scale", scale)
+    if scale is not None and ctypes.c_float(factor).value == 0.0:  # the C interface means the default by it
+        raise invalid("scale was %r; wanted: a number that is not 0 in float32, or None for 1/sqrt(K)" % (scale,))
     return [modes[name] for name in _NUMBERS_OF_MODES] + [float(constant), factor]
 
 

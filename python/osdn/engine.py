@@ -55,6 +55,8 @@ class Engine:
         self.library = _abi.library()
         options = self.library.initialised(_abi.EngineOptions)
         options.device = device
+        if options.device != device:  # C's integers begin anew behind their last
+            raise _abi.InvalidArgument("device was %d; wanted: the number of a device" % device, "OSDN_INVALID_ARGUMENT")
         options.disk_cache = int(disk_cache)
         options.validate = int(validate)
         options.driver_library = _text(driver_library)

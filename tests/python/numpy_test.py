@@ -169,12 +169,15 @@ class Refusals(unittest.TestCase):
         bad, no, f = osdn.InvalidArgument, osdn.Unsupported, osdn.chunk_osdn
         self.refused(bad, "engine is a str; wanted: an osdn.Engine", f, q, k, v, beta, engine="x")
         self.refused(bad, "engine is a str; wanted: an osdn.Engine", osdn.set_default_engine, "x")
+        self.refused(bad, "device was 4294967296", osdn.Engine, 2**32)
         for name in ("eta", "d_min", "d_max", "norm_eps", "anchor", "scale"):
             for value in ("x", True, [1.0], 1j):
                 self.refused(bad, "%s was %r; wanted: a number" % (name, value), f, q, k, v, beta, **{name: value})
         for name in ("beta_aware", "use_qk_l2norm_in_kernel"):
             for value in ("x", 2, [True]):
                 self.refused(bad, "%s was %r; wanted: True or False" % (name, value), f, q, k, v, beta, **{name: value})
+        for value in (0, -0.0, 1e-50):  # what the C interface means its default by
+            self.refused(bad, "scale was %r; wanted: a number that is not 0" % value, f, q, k, v, beta, scale=value)
         f(q, k, v, beta, beta_aware=numpy.bool_(False), eta=numpy.float32(0.1))
         self.refused(bad, "math was None; allowed: 'tf32', 'tf32x3'", f, q, k, v, beta, math=None)
         self.refused(bad, "v is None; it must be given", f, q, k, None, beta)
