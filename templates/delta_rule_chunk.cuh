@@ -150,8 +150,8 @@ struct DeltaRuleChunk {
     if constexpr (!preconditioned) w = k;
   }
 
-  // ---- what does not need the state: delta_rule_operands.cuh. All threads, in this order; each that writes ends with a
-  // barrier.
+  // ---- what does not need the state: delta_rule_operands.cuh. All threads, in this order; each that writes ends with
+  // a barrier.
 
   void make_rows();
   void make_write_keys();

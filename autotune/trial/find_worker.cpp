@@ -42,8 +42,8 @@ expected<std::string> find_worker(const std::string& option) {
   if (variable != nullptr && *variable != '\0') return named(variable, "OSDN_TUNE_WORKER");
   const fs::path own = runtime::own_folder();
   std::string tried;
-  // Beside the library or program; of an installed one in its neighbours (Debian's libraries lie a folder deeper); of a library that a program holds in a
-  // folder below its own.
+  // Beside the library or program; of an installed one in its neighbours (Debian's libraries lie a folder deeper); of a
+  // library that a program holds in a folder below its own.
   for (const char* folder : {".", "../bin", "../libexec/osdn", "../../libexec/osdn", ".."}) {
     const fs::path file = (own / folder / program).lexically_normal();
     const std::string problem = problem_of(file);

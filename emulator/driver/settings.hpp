@@ -32,18 +32,18 @@ std::string known_architectures();
 
 /// Read once, by cuInit.
 struct Settings {
-  Architecture architecture;            ///< OSDN_EMULATOR_ARCH
-  int devices = 1;                      ///< OSDN_EMULATOR_DEVICES
-  std::size_t memory_bytes = 0;         ///< OSDN_EMULATOR_MEMORY, per device
-  std::uint64_t seed = 0;               ///< OSDN_EMULATOR_SEED
-  bool perturb = false;                 ///< OSDN_EMULATOR_PERTURB
-  int host_threads = 0;                 ///< OSDN_EMULATOR_THREADS; 0: one per core
+  Architecture architecture;     ///< OSDN_EMULATOR_ARCH
+  int devices = 1;               ///< OSDN_EMULATOR_DEVICES
+  std::size_t memory_bytes = 0;  ///< OSDN_EMULATOR_MEMORY, per device
+  std::uint64_t seed = 0;        ///< OSDN_EMULATOR_SEED
+  bool perturb = false;          ///< OSDN_EMULATOR_PERTURB
+  int host_threads = 0;          ///< OSDN_EMULATOR_THREADS; 0: one per core
   /// OSDN_EMULATOR_INSTRUCTION_LIMIT; 0: none. No kernel that a GPU is meant to finish in seconds needs more.
   std::uint64_t instruction_limit = std::uint64_t{1} << 30;
-  bool strict = true;                   ///< OSDN_EMULATOR_STRICT
-  std::string profile_file;             ///< OSDN_EMULATOR_PROFILE; empty: launches are not measured
-  std::string trace_file;               ///< OSDN_EMULATOR_TRACE; empty: no trace
-  unsigned trace_blocks = 4;            ///< OSDN_EMULATOR_TRACE_BLOCKS, of each launch
+  bool strict = true;         ///< OSDN_EMULATOR_STRICT
+  std::string profile_file;   ///< OSDN_EMULATOR_PROFILE; empty: launches are not measured
+  std::string trace_file;     ///< OSDN_EMULATOR_TRACE; empty: no trace
+  unsigned trace_blocks = 4;  ///< OSDN_EMULATOR_TRACE_BLOCKS, of each launch
 };
 
 /// Nothing, and one line on stderr naming the variable, its value and what is allowed, when a variable is malformed.
