@@ -12,10 +12,10 @@ constexpr std::size_t size_limit = 4096;
 expected<void> check_size(const char* name, const void* given, std::size_t size, std::size_t known, bool zero_tail) {
   if (given == nullptr) return invalid(fmt::format("{} is NULL", name));
   if (size < sizeof(std::size_t) || size % 8 != 0 || size > size_limit) {
-    return invalid(
-        fmt::format("{0}->struct_size was {1}; it must be what sizeof gives (here {2}): initialise it with its _init "
-                    "function",
-                    name, size, known));
+    return invalid(fmt::format(
+        "{0}->struct_size was {1}; it must be what sizeof gives (here {2}): set it, or initialise the struct "
+        "with its _init function where it has one",
+        name, size, known));
   }
   if (!zero_tail || size <= known) return {};
   const char* const bytes = static_cast<const char*>(given);

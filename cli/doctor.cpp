@@ -90,17 +90,20 @@ Finding find_cache() {
   options.log = runtime::Log([](LogLevel, std::string_view) {});
   const runtime::DiskCache cache(options);
   out.found = cache.usable();
-  out.detail = cache.usable() ? fmt::format("{}, {} kernels", cache.directory(), cache.list().size())
-                              : fmt::format("{}: {}", cache.directory(), cache.refusal());
+  out.detail = cache.usable()              ? fmt::format("{}, {} kernels", cache.directory(), cache.list().size())
+               : cache.directory().empty() ? cache.refusal()
+                                           : fmt::format("{}: {}", cache.directory(), cache.refusal());
   return out;
 }
 
 /// Nothing is missing where none are named, nor where one is for other devices: several may share the work.
-std::vector<Finding> find_packs(const std::vector<PackLook>& packs, const std::optional<PackDevice>& device) {
+std::vector<Finding> find_packs(const std::vector<PackLook>& packs, const std::optional<PackDevice>& device,
+                                bool compiler) {
   std::vector<Finding> out;
   for (const PackLook& look : packs) {
     Finding one{.what = "pack",
-                .advice = "its kernels are compiled; correct --pack or OSDN_PACKS, or make it anew: osdn pack"};
+                .advice = fmt::format("{}; correct --pack or OSDN_PACKS, or make it anew: osdn pack",
+                                      compiler ? "its kernels are compiled" : "nothing here compiles its kernels")};
     one.found = look.refusal.empty() && look.damaged.empty();
     one.detail = look.refusal.empty() ? fmt::format("{}: {}", look.file, text_of(look, device)) : look.refusal;
     one.pack = to_json(look, device);
@@ -187,7 +190,7 @@ int doctor(const std::vector<std::string>& pack_option, bool json) {
   const std::vector<std::string> files = runtime::pack_files(pack_option);
   std::vector<PackLook> packs;
   for (const std::string& file : files) packs.push_back(look_at_pack(file, device));
-  for (Finding& pack : find_packs(packs, device)) findings.push_back(std::move(pack));
+  for (Finding& pack : find_packs(packs, device, compiler)) findings.push_back(std::move(pack));
   const auto sample = compiler || !device ? std::nullopt : sample_of(packs, *device);
   bool runs = false;
   if ((compiler || sample) && gpu) {

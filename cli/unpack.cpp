@@ -31,8 +31,25 @@ bool plain(const std::string& name) {
   });
 }
 
+/// All is read before anything is written: a damaged pack leaves nothing behind.
+expected<std::vector<runtime::CacheEntry>> read_kernels(const runtime::Pack& pack) {
+  std::vector<runtime::CacheEntry> out;
+  for (std::size_t i = 0; i < pack.size(); ++i) {
+    auto entry = pack.entry(i);
+    if (!entry) return entry.error();
+    out.push_back(*std::move(entry));
+  }
+  return out;
+}
+
 /// KEY.entry.arch.cu, .ptx and .cubin for every kernel, manifest.json and tuning.jsonl.
 expected<Json> write_files(const runtime::Pack& pack, const std::string& directory) {
+  const auto entries = read_kernels(pack);
+  if (!entries) return entries.error();
+  const auto manifest = pack.manifest();
+  if (!manifest) return manifest.error();
+  const auto tuning = pack.tuning();
+  if (!tuning) return tuning.error();
   std::error_code failed;
   std::filesystem::create_directories(directory, failed);
   if (failed) {
@@ -44,55 +61,49 @@ expected<Json> write_files(const runtime::Pack& pack, const std::string& directo
     ++files;
     return reference::write_whole_file(directory + "/" + name, bytes);
   };
-  for (std::size_t i = 0; i < pack.size(); ++i) {
-    auto entry = pack.entry(i);
-    if (!entry) return entry.error();
-    auto record = runtime::parse_record(entry->record);
+  for (std::size_t i = 0; i < entries->size(); ++i) {
+    const runtime::CacheEntry& entry = (*entries)[i];
+    auto record = runtime::parse_record(entry.record);
     if (!record) return record.error();
     const std::string& source = record->source;
-    const runtime::CompiledKernel& kernel = entry->kernel;
-    if (!plain(entry->entry) || !plain(kernel.arch)) {
+    const runtime::CompiledKernel& kernel = entry.kernel;
+    if (!plain(entry.entry) || !plain(kernel.arch)) {
       return Error{ErrorCode::corrupt, fmt::format("{}: a kernel's name is not one of ours", pack.path()), {}};
     }
-    const std::string stem = fmt::format("{}.{}.{}", pack.key(i).hex(), entry->entry, kernel.arch);
+    const std::string stem = fmt::format("{}.{}.{}", pack.key(i).hex(), entry.entry, kernel.arch);
     for (const auto& [extension, bytes] :
          {std::pair(".cu", &source), std::pair(".ptx", &kernel.ptx), std::pair(".cubin", &kernel.cubin)}) {
       if (auto ok = write(stem + extension, *bytes); !ok) return ok.error();
     }
   }
-  for (const auto& [name, text] :
-       {std::pair("manifest.json", pack.manifest()), std::pair("tuning.jsonl", pack.tuning())}) {
-    if (!text) return text.error();
+  for (const auto& [name, text] : {std::pair("manifest.json", &*manifest), std::pair("tuning.jsonl", &*tuning)}) {
     if (auto ok = write(name, *text); !ok) return ok.error();
   }
   return Json{{"directory", directory}, {"kernels", pack.size()}, {"files", files}};
 }
 
-/// Kernels as if they had been compiled here, tuning entries as if they had been imported. All is read before anything
-/// is written.
+/// Kernels as if they had been compiled here, tuning entries as if they had been imported.
 expected<Json> fill_caches(const runtime::Pack& pack, const Options& options) {
-  std::vector<runtime::CacheEntry> entries;
-  for (std::size_t i = 0; i < pack.size(); ++i) {
-    auto entry = pack.entry(i);
-    if (!entry) return entry.error();
-    entries.push_back(*std::move(entry));
-  }
+  const auto entries = read_kernels(pack);
+  if (!entries) return entries.error();
   auto tuning = pack.tuning();
   if (!tuning) return tuning.error();
   runtime::DiskCacheOptions how;
   how.directory = options.cache;
-  how.log = runtime::Log([](LogLevel, std::string_view) {});  // why it is not used is the result here
+  std::string warning;  // what would be a warning elsewhere is the result here
+  how.log = runtime::Log([&warning](LogLevel, std::string_view text) { warning = text; });
   runtime::DiskCache cache(how);
   if (!cache.usable()) return Error{ErrorCode::io, "the compile cache is not used: " + cache.refusal(), {}};
-  for (const runtime::CacheEntry& entry : entries) {
+  for (const runtime::CacheEntry& entry : *entries) {
     cache.store(runtime::cache_key(entry.record), entry.record, entry.entry, entry.kernel);
   }
   if (cache.write_failures() > 0) {
     return Error{ErrorCode::io,
-                 fmt::format("{}: {} kernels could not be written", cache.directory(), cache.write_failures()),
+                 fmt::format("{}: {} of {} kernels could not be written: {}", cache.directory(), cache.write_failures(),
+                             entries->size(), warning),
                  {}};
   }
-  Json out = {{"cache", cache.directory()}, {"kernels", entries.size()}, {"tuning_records", 0}};
+  Json out = {{"cache", cache.directory()}, {"kernels", entries->size()}, {"tuning_records", 0}};
   if (tuning->empty()) return out;
   auto imported = autotune::import_text(*tuning, pack.path());
   if (!imported) return imported.error();

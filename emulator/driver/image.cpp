@@ -88,6 +88,7 @@ bool runs_on(const Header& header, const Profile& profile) {
 }
 
 CUresult code_of(const Fault& fault) {
+  if (fault.kind == Fault::Kind::memory) return CUDA_ERROR_OUT_OF_MEMORY;
   return fault.kind == Fault::Kind::unsupported ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_PTX;
 }
 

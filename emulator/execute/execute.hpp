@@ -41,6 +41,7 @@ struct Fault {
   enum class Kind {
     syntax,             ///< the PTX could not be parsed
     unsupported,        ///< an instruction or directive the emulator does not know
+    memory,             ///< no device memory is left for a variable of the module
     out_of_bounds,      ///< an access outside every allocation or outside shared, local, constant or parameter space
     misaligned,         ///< an address that is not a multiple of the access size
     deadlock,           ///< all threads wait and none can go on

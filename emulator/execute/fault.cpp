@@ -15,6 +15,8 @@ const char* name_of(Fault::Kind kind) {
       return "syntax error";
     case Fault::Kind::unsupported:
       return "unsupported";
+    case Fault::Kind::memory:
+      return "out of device memory";
     case Fault::Kind::out_of_bounds:
       return "out of bounds";
     case Fault::Kind::misaligned:

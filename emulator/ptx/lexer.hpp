@@ -12,7 +12,7 @@ namespace emulator::ptx {
 /// Thrown while a module is parsed or decoded; load_module turns it into a Fault.
 class LoadError : public std::runtime_error {
  public:
-  enum class Kind { syntax, unsupported };
+  enum class Kind { syntax, unsupported, memory };
   LoadError(Kind kind, int line, const std::string& message) : std::runtime_error(message), kind_(kind), line_(line) {}
   [[nodiscard]] Kind kind() const { return kind_; }
   [[nodiscard]] int line() const { return line_; }

@@ -282,7 +282,9 @@ void place_variables(const ptx::ModuleSyntax& syntax, Memory& memory, LoadedModu
       fail_unsupported(variable.line, "a variable of another module");
     }
     const std::uint64_t address = memory.allocate(std::max<std::size_t>(variable.bytes(), 1));
-    if (address == 0) fail_unsupported(variable.line, "no device memory is left for a variable");
+    if (address == 0) {
+      throw ptx::LoadError(ptx::LoadError::Kind::memory, variable.line, "there is not as much for a variable");
+    }
     globals.emplace(variable.name, address);
     module.globals.emplace(std::string(variable.name), Module::Global{address, variable.bytes()});
     std::memset(reinterpret_cast<void*>(address), 0, variable.bytes());
@@ -311,6 +313,18 @@ void place_variables(const ptx::ModuleSyntax& syntax, Memory& memory, LoadedModu
   }
 }
 
+Fault::Kind kind_of(ptx::LoadError::Kind kind) {
+  switch (kind) {
+    case ptx::LoadError::Kind::syntax:
+      return Fault::Kind::syntax;
+    case ptx::LoadError::Kind::memory:
+      return Fault::Kind::memory;
+    case ptx::LoadError::Kind::unsupported:
+      break;
+  }
+  return Fault::Kind::unsupported;
+}
+
 }  // namespace
 
 std::variant<std::unique_ptr<Module>, Fault> load_module(std::string_view text, Memory& memory,
@@ -331,7 +345,7 @@ std::variant<std::unique_ptr<Module>, Fault> load_module(std::string_view text, 
     return std::unique_ptr<Module>(std::move(module));
   } catch (const ptx::LoadError& error) {
     Fault fault;
-    fault.kind = error.kind() == ptx::LoadError::Kind::syntax ? Fault::Kind::syntax : Fault::Kind::unsupported;
+    fault.kind = kind_of(error.kind());
     fault.line = error.line();
     fault.message = error.what();
     const auto line = static_cast<std::size_t>(error.line());

@@ -26,6 +26,8 @@ static void engines(osdn_engine* engine) {
   osdn_device device = {.struct_size = sizeof device};
   REFUSED(osdn_engine_device(NULL, &device), OSDN_INVALID_ARGUMENT, "engine is NULL");
   REFUSED(osdn_engine_device(engine, NULL), OSDN_INVALID_ARGUMENT, "device is NULL");
+  device.struct_size = 0; /* a struct without an _init function */
+  REFUSED(osdn_engine_device(engine, &device), OSDN_INVALID_ARGUMENT, "device->struct_size was 0; it must be what sizeof");
   osdn_counters counters = {.struct_size = sizeof counters};
   REFUSED(osdn_engine_counters(NULL, &counters), OSDN_INVALID_ARGUMENT, "engine is NULL");
   REFUSED(osdn_engine_counters(engine, NULL), OSDN_INVALID_ARGUMENT, "counters is NULL");

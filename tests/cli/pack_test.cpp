@@ -1,6 +1,8 @@
 // osdn pack and unpack: kernels made ahead of time serve where nothing can be compiled.
 #include <sys/stat.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
@@ -100,6 +102,7 @@ TEST_F(Program, DoctorSaysWhatPacksServe) {
   EXPECT_EQ(packs[2]["pack"]["serves"], false);
   EXPECT_NE(packs[2]["detail"].get<std::string>().find("does not serve sm_80"), std::string::npos) << packs[2];
   EXPECT_NE(packs[3]["pack"]["refused"].get<std::string>().find("chmod go-w"), std::string::npos) << packs[3];
+  EXPECT_NE(packs[3]["advice"].get<std::string>().find("nothing here compiles"), std::string::npos) << packs[3];
   EXPECT_EQ(packs[4]["pack"]["damaged"].size(), 1U) << packs[4];
   EXPECT_TRUE(packs[4]["pack"]["refused"].is_null());
 
@@ -177,6 +180,20 @@ TEST_F(Program, UnpackingFillsTheCachesOrAFolder) {
   for (const auto& file : fs::directory_iterator(path("files"))) cubins += file.path().extension() == ".cubin" ? 1 : 0;
   EXPECT_EQ(cubins, unpacked.json()["kernels"].get<std::size_t>());
   EXPECT_EQ(read(path("files/manifest.json")).substr(0, 1), "{");
+}
+
+TEST_F(Program, UnpackingSaysWhyItFailsAndLeavesNothingOfADamagedPack) {
+  const std::string pack = path("kernels.osdnpack");
+  ASSERT_EQ(osdn({"pack", "--problem", problem_of_deltanet(), "--arch", "sm_80", "--output", pack}).exit_code, 0);
+  const Ran full = osdn({"unpack", pack, "--cache", path("full")}, {}, 1000);
+  EXPECT_EQ(full.exit_code, 3);
+  EXPECT_NE(full.err.find("kernels could not be written"), std::string::npos) << full.err;
+  EXPECT_NE(full.err.find(std::strerror(EFBIG)), std::string::npos) << full.err;
+  std::string bytes = read(pack);
+  bytes[bytes.rfind("chunk=")] = 'x';  // in the manifest, behind all kernels
+  std::ofstream(pack, std::ios::binary) << bytes;
+  EXPECT_EQ(osdn({"unpack", pack, "--output", path("files")}).exit_code, 2);
+  EXPECT_FALSE(fs::exists(path("files")));
 }
 
 TEST_F(Program, PacksThatCannotBeAreRefused) {

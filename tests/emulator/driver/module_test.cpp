@@ -100,6 +100,19 @@ TEST_F(ModuleTest, GarbageIsRefusedWithItsReason) {
   EXPECT_RESULT(CUDA_ERROR_INVALID_VALUE, driver.cuModuleLoadData(nullptr, kKernels));
 }
 
+TEST_F(ModuleTest, VariablesThatFindNoMemoryAreNoFaultOfTheCode) {
+  std::size_t before = 0;
+  std::size_t after = 0;
+  std::size_t total = 0;
+  EXPECT_OK(driver.cuMemGetInfo_v2(&before, &total));
+  const std::string variables = ".global .align 4 .b8 small[1048576];\n.global .align 4 .b8 large[2147483647];\n";
+  EXPECT_RESULT(CUDA_ERROR_OUT_OF_MEMORY,
+                load((".version 8.0\n.target sm_80\n.address_size 64\n" + variables).c_str()));
+  EXPECT_NE(newest_fault().find("large[2147483647]"), std::string::npos) << newest_fault();
+  EXPECT_OK(driver.cuMemGetInfo_v2(&after, &total));
+  EXPECT_EQ(after, before);
+}
+
 TEST_F(ModuleTest, TargetsAreHeldAgainstTheDevice) {
   const auto with_target = [](const char* target) {
     return ".version 8.0\n.target " + std::string(target) + "\n.address_size 64\n.visible .entry k() { ret; }\n";
