@@ -14,8 +14,8 @@ def _text(value):
     if value is None:
         return None
     text = os.fsencode(value)
-    if b"\0" in text:  # C would read as far as it
-        raise _abi.InvalidArgument("%r has a NUL in it; no path does" % (value,), "OSDN_INVALID_ARGUMENT")
+    if b"\0" in text:
+        raise _abi.InvalidArgument("%r has a NUL in it, where C would end it" % (value,), "OSDN_INVALID_ARGUMENT")
     return text
 
 
@@ -106,10 +106,10 @@ class Engine:
             return found
         handle = ctypes.c_void_p()
         if configuration is not None:
-            self.library.prepare_text(self._handle, problem.encode(), configuration.encode(), ctypes.byref(handle))
+            self.library.prepare_text(self._handle, _text(problem), _text(configuration), ctypes.byref(handle))
         else:
             exact = _abi.Problem(struct_size=ctypes.sizeof(_abi.Problem))
-            self.library.problem_parse(problem.encode(), ctypes.byref(exact))
+            self.library.problem_parse(_text(problem), ctypes.byref(exact))
             self.library.tuner_prepare(
                 self._tuner, ctypes.byref(exact), ctypes.byref(self.shape(*shape)), stream, ctypes.byref(handle)
             )
@@ -146,6 +146,8 @@ class Buffer:
         self.engine = engine
         self.size = size
         self.address = 0
+        if not 0 <= size < 2**64:  # ctypes would wrap it around
+            raise _abi.InvalidArgument("size was %r; wanted: bytes, from 0 on, in 64 bits" % (size,), "OSDN_INVALID_ARGUMENT")
         if size > 0:
             out = ctypes.c_uint64()
             engine.library.allocate(engine._handle, size, ctypes.byref(out))

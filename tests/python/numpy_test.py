@@ -170,6 +170,10 @@ class Refusals(unittest.TestCase):
         self.refused(bad, "engine is a str; wanted: an osdn.Engine", f, q, k, v, beta, engine="x")
         self.refused(bad, "engine is a str; wanted: an osdn.Engine", osdn.set_default_engine, "x")
         self.refused(bad, "device was 4294967296", osdn.Engine, 2**32)
+        engine = osdn.default_engine()
+        self.refused(bad, "has a NUL in it", engine.prepare, "osdn_forward:k=32,v=32\0,k=64", (1, 8, 1, 1, 0))
+        for size in (-1, 2**64 + 8):
+            self.refused(bad, "size was %d; wanted: bytes" % size, engine.allocate, size)
         for name in ("eta", "d_min", "d_max", "norm_eps", "anchor", "scale"):
             for value in ("x", True, [1.0], 1j):
                 self.refused(bad, "%s was %r; wanted: a number" % (name, value), f, q, k, v, beta, **{name: value})
